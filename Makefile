@@ -1,0 +1,54 @@
+# Two commands do all the set-up: `make run` and `make test`. `make help` lists the rest.
+
+PYTHON ?= python3
+BIN := .venv/bin
+STAMP := .venv/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help run serve setup test unit lint bench load config clean-data browser
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+run: setup ## the server with a rehearsal show: cues, votes, countdown, results
+	@exec $(BIN)/broadcast-sync serve --rehearsal --guests all
+
+serve: setup ## the server without the rehearsal
+	@exec $(BIN)/broadcast-sync serve --guests all
+
+setup: $(STAMP) ## the virtual environment in .venv, with everything in it
+
+$(STAMP): pyproject.toml requirements.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.x")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
+	@touch $@
+
+test: setup browser ## all tests: unit, contract (real engines), end to end (real process, real browser)
+	$(BIN)/python -m pytest
+	node --test "tests/web/"
+
+unit: setup ## the pure tests only
+	$(BIN)/python -m pytest tests/unit
+
+lint: setup ## ruff, mypy --strict, import-linter
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: setup ## speed, each figure beside its floor and a peer
+	$(BIN)/python -m bench.hub_fanout
+	$(BIN)/python -m bench.votes
+
+load: setup ## load on a running server, for example make load ARGS="--sockets 500 --seconds 10"
+	$(BIN)/broadcast-sync load $(ARGS)
+
+config: setup ## the settings in force
+	@$(BIN)/broadcast-sync config
+
+# Debian's Chromium, for the browser tests; nothing is installed where there is one.
+browser:
+	@command -v chromium >/dev/null || command -v google-chrome >/dev/null || { \
+	  echo "installing chromium for the browser tests"; \
+	  $$(test "$$(id -u)" = 0 || echo sudo) sh -c 'apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium fonts-noto-core fonts-khmeros-core >/dev/null'; }

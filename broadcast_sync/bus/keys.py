@@ -1,0 +1,70 @@
+"""The name of every key and channel in Valkey. All carry the organisation; what must change together carries
+one hash tag, so that a cluster keeps it in one slot."""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+
+
+def shard_of(voter: str, shards: int) -> int:
+    """The shard of a voter: the same on every node and for ever while `shards` stays."""
+    if shards == 1:
+        return 0
+    return int.from_bytes(blake2b(voter.encode(), digest_size=8).digest(), "big") % shards
+
+
+class StageKeys:
+    """Keys of an organisation's stage: its show, its cues, its results."""
+
+    def __init__(self, organisation: str) -> None:
+        tag = f"bs:{{{organisation}}}"
+        self.state = f"{tag}:stage"
+        """String: the stage as JSON."""
+        self.events = f"{tag}:stage:events"
+        """Stream: every event of channel `show`, field `m` the JSON envelope."""
+        self.acks = f"{tag}:stage:acks"
+        """Prefix of strings: the first CUE_ACK of each cueId."""
+        self.cues = f"{tag}:stage:cues"
+        """Stream: every cue, taken or refused, on its way to the cue log."""
+        self.armed = f"{tag}:stage:armed"
+        self.channel = f"{tag}:show"
+        """Pub/sub: events of channel `show`."""
+        self.results_channel = f"{tag}:results"
+        """Pub/sub: boards."""
+        self.control_channel = f"{tag}:control"
+        """Pub/sub: tallies for control rooms."""
+        self.canary_channel = f"{tag}:canary"
+        self.board = f"{tag}:board"
+        """String: the last LIVE_RESULTS as JSON envelope."""
+        self.nodes = f"{tag}:nodes"
+        """Hash: node id -> its last report."""
+
+    def lease(self, tag: str, role: str) -> str:
+        return f"bs:{{{tag}}}:lease:{role}"
+
+
+class ShardKeys:
+    """Keys of one shard of an organisation's voters: one hash tag, so one atomic script."""
+
+    def __init__(self, organisation: str, shard: int) -> None:
+        self.shard = shard
+        self.tag = f"{organisation}:{shard:02d}"
+        self._prefix = f"bs:{{{self.tag}}}"
+        self.stream = f"{self._prefix}:votes"
+        """Stream: accepted ballots, windows opened, fences; the ledger's source."""
+        self.trimmed = f"{self._prefix}:votes:trimmed"
+        """String: the id up to which the stream has been trimmed behind the ledger."""
+        self.lease = f"{self._prefix}:lease:writer"
+
+    def gate(self, window_id: str) -> str:
+        """Hash: state (open, shut), opensMs, hardClosesMs, revision, opened, fence of a window in this shard."""
+        return f"{self._prefix}:gate:{window_id}"
+
+    def tally(self, window_id: str) -> str:
+        """Hash: contestant id -> votes of a window in this shard."""
+        return f"{self._prefix}:tally:{window_id}"
+
+    def book(self, scope: str, voter: str) -> str:
+        """Hash: all that is remembered of a voter within `scope` (an episode): `#name` -> what is used of the claim
+        `name`, `=id` -> the first answer to the client's ballot `id`, `!` -> when the book may be forgotten."""
+        return f"{self._prefix}:book:{scope}:{voter}"

@@ -1,0 +1,48 @@
+"""What every HTTP route of ours does the same way: bounded bodies in, JSON and typed errors out."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, Final
+
+import msgspec
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+
+from broadcast_sync.errors import Refusal
+
+BODY_TIMEOUT_S: Final = 10.0
+
+
+async def read_body(request: Request, limit: int, timeout_s: float = BODY_TIMEOUT_S) -> bytes:
+    """The body, of at most `limit` bytes and within `timeout_s`. Raises Refusal TOO_LARGE or BAD_MESSAGE."""
+    body = bytearray()
+    try:
+        async with asyncio.timeout(timeout_s):
+            async for chunk in request.stream():
+                body += chunk
+                if len(body) > limit:
+                    raise Refusal("TOO_LARGE", f"The body may have {limit} bytes.")
+    except TimeoutError:
+        raise Refusal("BAD_MESSAGE", f"The body did not arrive within {timeout_s:g} s.") from None
+    except ClientDisconnect:
+        raise Refusal("BAD_MESSAGE", "The body was cut off.") from None
+    return bytes(body)
+
+
+def json_response(content: Any, status: int = 200) -> Response:
+    """`content` as JSON that nobody caches."""
+    return Response(msgspec.json.encode(content), status, {"Cache-Control": "no-store"}, "application/json")
+
+
+def refusal_response(refusal: Refusal) -> Response:
+    """A refusal as `{"code", "message", "retryable", "retryAfter"?, ...}` with its status."""
+    body: dict[str, object] = {"code": refusal.code, "message": refusal.message, "retryable": refusal.retryable}
+    if refusal.retry_after is not None:
+        body["retryAfter"] = refusal.retry_after
+    response = json_response(body | (refusal.detail or {}), refusal.status)
+    if refusal.retry_after is not None:
+        response.headers["Retry-After"] = str(max(1, round(refusal.retry_after)))
+    if refusal.status == 401:
+        response.headers["WWW-Authenticate"] = "Bearer"
+    return response

@@ -1,0 +1,16 @@
+"""Sockets: who is connected, what reaches them, and what they may send. Knows nothing of votes.
+
+endpoint.py   one connection as an asyncio protocol under uvicorn: handshake, bytes in, closing
+inbound.py    PURE: bytes -> messages on websockets' Sans-I/O layer
+session.py    one client: identity, channels, replies, refusals
+outbox.py     PURE: what waits while a client does not read, by delivery class
+channels.py   who is subscribed to what, and how far each has been served
+fanout.py     one message to all subscribers of a channel, in slices
+router.py     a client's message to its registered handler
+handlers.py   AUTH, SUBSCRIBE, UNSUBSCRIBE, PING, REQUEST_UPDATE
+wheel.py      one timer for all sessions: pings, deadlines, token expiry
+limits.py     PURE: how often is too often
+closes.py     the table of close codes, with advice on reconnecting
+metrics.py    counts of the hub for Prometheus
+hub.py        puts these together; what the rest of the process talks to
+"""

@@ -1,0 +1,211 @@
+"""One connection as an asyncio protocol under uvicorn: the handshake, bytes in, frames out, the end.
+
+uvicorn reads the HTTP request (and is who waits for a slow one), then makes this protocol and feeds it the request
+again. RFC 6455 itself is websockets' Sans-I/O `ServerProtocol`. Data frames do not go through it on their way out:
+they are unmasked, final and the same for everybody, so their bytes go straight to the transport while the
+connection is open.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from http import HTTPStatus
+from random import randint
+from time import monotonic
+from typing import TYPE_CHECKING, Final, cast
+
+import structlog
+from uvicorn.server import ServerState
+from websockets.exceptions import NegotiationError
+from websockets.http11 import Request, Response
+from websockets.protocol import SEND_EOF, State
+from websockets.server import ServerProtocol
+from websockets.typing import Subprotocol
+
+from broadcast_sync.hub.closes import ABNORMAL, SERVER_ERROR
+from broadcast_sync.hub.inbound import Inbound
+from broadcast_sync.hub.session import CONTROL, RESULTS, VOTING, Session
+from broadcast_sync.ids import uuid7
+from broadcast_sync.wire.codecs import CODECS
+from broadcast_sync.wire.frames import PING, frame
+
+if TYPE_CHECKING:
+    from broadcast_sync.hub.hub import Hub
+
+PATHS: Final = frozenset({VOTING, RESULTS, CONTROL})
+HIGH_WATER: Final = 0
+"""Bytes uvloop may hold for a socket before its session keeps what follows. None: the kernel's buffer is the only
+queue of old news, and what waits with us is bounded and kept up to date by the outbox."""
+RETRY_AFTER_S: Final = (1, 5)
+
+_PING: Final = frame(PING, b"")
+_quiet = logging.getLogger("broadcast_sync.hub.rfc6455")
+_quiet.setLevel(logging.WARNING)  # websockets logs a line or more a connection below this
+_log = structlog.get_logger()
+
+
+class _Protocol(ServerProtocol):
+    """websockets' protocol with our choice of subprotocol: the client's first that we speak."""
+
+    def select_subprotocol(self, subprotocols: Sequence[Subprotocol]) -> Subprotocol | None:
+        for offered in subprotocols:
+            if offered in CODECS:
+                return offered
+        if subprotocols:
+            known = ", ".join(name for name in CODECS if name)
+            raise NegotiationError(f"no subprotocol in common; known are {known}")
+        return None
+
+
+class Endpoint(asyncio.Protocol):
+    """Made by `Hub.protocol_factory` for one connection that asked for an upgrade."""
+
+    __slots__ = ("_conn", "_hub", "_inbound", "_server_state", "_session", "_transport")
+
+    def __init__(self, hub: Hub, server_state: ServerState) -> None:
+        self._hub = hub
+        self._server_state = server_state
+        limit = hub.settings.hub.frame_bytes
+        self._conn = _Protocol(max_size=limit, logger=_quiet)
+        self._inbound: Inbound | None = None
+        self._session: Session | None = None
+        self._transport: asyncio.Transport
+
+    # --- called by the transport and uvicorn ------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+        # uvicorn does this only after it has fed us the request: a pause before that would never be heard of
+        self._transport.set_protocol(self)
+        self._transport.set_write_buffer_limits(HIGH_WATER)
+        # typed as uvicorn's own protocols, of which this is used: shutdown() and membership
+        self._server_state.connections.add(self)  # type: ignore[arg-type]
+
+    def data_received(self, data: bytes) -> None:
+        session, inbound = self._session, self._inbound
+        if session is None or inbound is None:
+            self._handshake(data)
+            return
+        received_ms = self._hub.clock.now_ms()
+        for opcode, payload in inbound.receive(data):
+            session.receive(opcode, payload, received_ms)
+        if self._conn.writes:
+            self._say()
+
+    def eof_received(self) -> None:
+        """The client has hung up; returning None closes the transport once what was written is out."""
+        if self._session is not None:
+            self._session.ended(ABNORMAL)
+            self._hub.watch.closing(self._session)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._server_state.connections.discard(self)
+        if self._session is not None:
+            self._session.ended(ABNORMAL)
+            self._session.gone()
+            self._hub.left(self._session, monotonic())
+
+    def pause_writing(self) -> None:
+        if self._session is not None:
+            self._session.pause()
+
+    def resume_writing(self) -> None:
+        if self._session is not None:
+            self._session.resume()
+
+    def shutdown(self) -> None:
+        """uvicorn is shutting down: what `Hub.stop` does, for this one socket."""
+        if self._session is not None:
+            self._session.dismiss(randint(0, 5_000), "shutdown")
+        else:
+            self._transport.close()
+
+    # --- called by the session --------------------------------------------------------------------------------
+
+    def send_close(self, code: int, reason: str) -> None:
+        """Begins the closing handshake. The timer cuts the connection if it is not completed."""
+        if self._conn.state is State.OPEN:
+            self._conn.send_close(code, reason.encode()[:123].decode(errors="ignore"))
+            self._say()
+
+    def ping(self) -> None:
+        self._transport.write(_PING)
+
+    def abort(self) -> None:
+        self._transport.abort()
+
+    # --- inside -----------------------------------------------------------------------------------------------
+
+    def _handshake(self, data: bytes) -> None:
+        conn = self._conn
+        conn.receive_data(data)
+        for event in conn.events_received():
+            if isinstance(event, Request):
+                response = self._answer(event)
+                conn.send_response(response)
+                if response.status_code == HTTPStatus.SWITCHING_PROTOCOLS:
+                    self._open(event)
+                    return
+                self._hub.counts.refused[response.status_code] += 1
+        self._say()
+
+    def _answer(self, request: Request) -> Response:
+        hub, conn = self._hub, self._conn
+        path = request.path.partition("?")[0]
+        if path not in PATHS:
+            known = ", ".join(sorted(PATHS))
+            return conn.reject(HTTPStatus.NOT_FOUND, f"There is no socket at this path; there are {known}.\n")
+        if hub.stopping or hub.socket_count >= hub.settings.hub.max_sockets:
+            response = conn.reject(HTTPStatus.SERVICE_UNAVAILABLE, "No room for another socket now, try again.\n")
+            response.headers["Retry-After"] = str(randint(*RETRY_AFTER_S))
+            return response
+        return conn.accept(request)
+
+    def _open(self, request: Request) -> None:
+        """The handshake is done: its answer, WELCOME and what follows go out together."""
+        hub, conn, transport = self._hub, self._conn, self._transport
+        peer = transport.get_extra_info("peername")
+        first = conn.data_to_send()
+        session = Session(
+            hub,
+            self,
+            first.append,
+            str(uuid7(hub.clock.now_ms())),
+            request.path.partition("?")[0],
+            str(peer[0]) if isinstance(peer, tuple) else "",
+            CODECS[conn.subprotocol],
+            monotonic(),
+        )
+        limits = hub.settings.hub
+        self._session = session
+        self._inbound = Inbound(conn, limits.frame_bytes, limits.message_bytes)
+        try:
+            hub.joined(session)
+        except Exception:
+            failed = True
+            _log.exception("join_failed", session=session.id)
+        else:
+            failed = False
+        session.write = transport.write
+        transport.write(b"".join(first))
+        if failed:
+            session.close(SERVER_ERROR)
+
+    def _say(self) -> None:
+        """Writes what the Sans-I/O layer wants said, and follows it into the closing handshake."""
+        conn, transport, session = self._conn, self._transport, self._session
+        for data in conn.data_to_send():
+            if data != SEND_EOF:
+                transport.write(data)
+            elif session is not None and transport.can_write_eof():
+                # the client closes in turn: closing first would reset it, and lose it the close frame, if
+                # anything of its own were still on the way
+                transport.write_eof()
+            else:
+                transport.close()
+        if session is not None and conn.state is not State.OPEN:
+            close = conn.close_rcvd or conn.close_sent
+            session.ended(ABNORMAL if close is None else int(close.code))
+            self._hub.watch.closing(session)

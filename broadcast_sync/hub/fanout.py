@@ -1,0 +1,174 @@
+"""One message to all subscribers of a channel: framed once a codec, written in slices that let others in between.
+
+One task does all fan-outs. Must-arrive messages go first and in order; of newest-only ones only the newest of each
+channel and type is kept waiting. The first socket served moves on each time, so that nobody is always last.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from random import randrange
+from time import monotonic
+from typing import Final
+
+import structlog
+
+from broadcast_sync.hub.channels import Channels
+from broadcast_sync.hub.closes import LOST_POSITION
+from broadcast_sync.hub.metrics import Counts
+from broadcast_sync.hub.outbox import Key
+from broadcast_sync.hub.session import Session
+from broadcast_sync.wire.codecs import JSON
+from broadcast_sync.wire.delivery import Delivery
+from broadcast_sync.wire.prepared import Prepared
+
+MAX_WAITING: Final = 1_024
+"""Must-arrive messages that may wait. One more and its channel's sockets are told to come back (4004)."""
+STRIDE: Final = 32
+"""Sockets served between two looks at the clock."""
+
+_log = structlog.get_logger()
+
+
+class Job:
+    """One message on its way. The subscribers are those at the moment it starts: who joins later has it already."""
+
+    __slots__ = ("channel", "departures", "next", "prepared", "published", "sessions")
+
+    def __init__(self, prepared: Prepared, channel: str) -> None:
+        self.prepared = prepared
+        self.channel = channel
+        self.published = monotonic()
+        self.sessions: list[Session] | None = None
+        self.departures = 0
+        self.next = 0
+
+
+class Fanout:
+    """Call `publish` at any time, from the loop's thread; `run` is the task that does the work."""
+
+    def __init__(self, channels: Channels, counts: Counts, slice_s: float) -> None:
+        self._channels = channels
+        self._counts = counts
+        self._slice_s = slice_s
+        self._must_arrive: deque[Job] = deque()
+        self._newest: dict[Key, Job] = {}
+        self._current: Job | None = None
+        self._work = asyncio.Event()
+
+    def publish(self, prepared: Prepared, channel: str) -> None:
+        """Queues a message for the channel's subscribers; nothing happens if there are none."""
+        if self._channels.get(channel) is None:
+            return
+        job = Job(prepared, channel)
+        if prepared.delivery is Delivery.NEWEST_ONLY:
+            self._newest[(channel, prepared.type)] = job  # an older one keeps its turn and loses its content
+        elif len(self._must_arrive) < MAX_WAITING:
+            self._must_arrive.append(job)
+        else:
+            self._overflow(channel)
+        self._work.set()
+
+    @property
+    def waiting(self) -> int:
+        """Messages that have not gone to their last socket."""
+        return len(self._must_arrive) + len(self._newest) + (self._current is not None)
+
+    async def run(self) -> None:
+        """Works until cancelled, never holding the loop for longer than a slice."""
+        while True:
+            await self._work.wait()
+            while (job := self._take()) is not None:
+                try:
+                    self._slice(job)
+                except Exception:
+                    # one message that cannot be framed must not end the fan-out of all others
+                    self._counts.errors += 1
+                    _log.exception("fanout_failed", channel=job.channel, type=job.prepared.type)
+                    self._done(job)
+                await asyncio.sleep(0)
+            self._work.clear()
+
+    def _take(self) -> Job | None:
+        """What to work on now: must-arrive messages overtake a newest-only one that is half done."""
+        if self._must_arrive:
+            return self._must_arrive[0]
+        if self._current is None and self._newest:
+            self._current = self._newest.pop(next(iter(self._newest)))
+        return self._current
+
+    def _done(self, job: Job) -> None:
+        if job is self._current:
+            self._current = None
+        else:
+            self._must_arrive.popleft()
+        self._counts.fanned_out(monotonic() - job.published)
+
+    def _slice(self, job: Job) -> None:
+        started = monotonic()
+        sessions = self._sessions(job)
+        before = job.next
+        serve = self._serve_once if job.prepared.delivery is Delivery.MUST_ARRIVE else self._serve
+        deadline = started + self._slice_s
+        while job.next < len(sessions):
+            chunk = sessions[job.next : job.next + STRIDE]
+            job.next += STRIDE
+            serve(job, chunk)
+            if monotonic() >= deadline:
+                break
+        self._counts.deliveries += min(job.next, len(sessions)) - before
+        if job.next >= len(sessions):
+            self._done(job)
+        if monotonic() - started > 2 * self._slice_s:
+            self._counts.overruns += 1
+
+    def _sessions(self, job: Job) -> list[Session]:
+        """Whom the job still concerns. Who has unsubscribed since it started is taken out; who has closed is
+        passed over when their turn comes."""
+        channel = self._channels.get(job.channel)
+        if channel is None:
+            job.sessions, job.next = [], 0
+        elif job.sessions is None:
+            everybody = list(channel.members)
+            first = randrange(len(everybody))
+            job.sessions = everybody[first:] + everybody[:first]
+            job.departures = self._channels.departures
+        elif job.departures != self._channels.departures:
+            job.sessions = [session for session in job.sessions[job.next :] if session in channel.members]
+            job.next = 0
+            job.departures = self._channels.departures
+        return job.sessions or []
+
+    def _serve(self, job: Job, sessions: list[Session]) -> None:
+        """The hot loop: for a socket that reads, this is one `transport.write` of shared bytes."""
+        prepared = job.prepared
+        json, frame_for = prepared.frame_for(JSON), prepared.frame_for
+        for session in sessions:
+            if session.ready:
+                session.write(json if session.codec is JSON else frame_for(session.codec))
+            else:
+                session.send(prepared)
+
+    def _serve_once(self, job: Job, sessions: list[Session]) -> None:
+        """Must-arrive messages: not for a session whose snapshot or replay had it already."""
+        prepared, channel = job.prepared, job.channel
+        if prepared.epoch is None or prepared.offset is None or prepared.channel != channel:
+            self._serve(job, sessions)
+            return
+        epoch, offset = place = (prepared.epoch, prepared.offset)
+        for session in sessions:
+            given = session.channels.get(channel)
+            if given is None or (given[0] == epoch and given[1] >= offset):
+                continue
+            session.channels[channel] = place
+            session.send(prepared)
+
+    def _overflow(self, channel: str) -> None:
+        """Fails closed: sockets that would silently miss a message are sent away to resume from their position."""
+        self._counts.dropped_jobs += 1
+        found = self._channels.get(channel)
+        members = list(found.members) if found is not None else []
+        _log.error("fanout_overflow", channel=channel, sockets=len(members), waiting=MAX_WAITING)
+        for session in members:
+            session.close(LOST_POSITION)

@@ -1,0 +1,234 @@
+"""One client: who it is, what it is subscribed to, what it is told, and when it has misbehaved enough."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import inf
+from typing import TYPE_CHECKING, Final
+
+from msgspec import UNSET
+
+from broadcast_sync.errors import Refusal
+from broadcast_sync.hub.channels import Place
+from broadcast_sync.hub.closes import CLOSES, DRAINING, SLOW_CONSUMER, TOO_MANY_BAD
+from broadcast_sync.hub.inbound import BINARY, TEXT
+from broadcast_sync.hub.outbox import Outbox
+from broadcast_sync.hub.router import identify
+from broadcast_sync.tokens import Identity
+from broadcast_sync.wire.codecs import Codec
+from broadcast_sync.wire.delivery import DELIVERY, Delivery
+from broadcast_sync.wire.frames import frame
+from broadcast_sync.wire.prepared import Prepared
+from broadcast_sync.wire.server import Data, Envelope, Error, Reconnect
+
+if TYPE_CHECKING:
+    from broadcast_sync.hub.endpoint import Endpoint
+    from broadcast_sync.hub.hub import Hub
+
+VOTING: Final = "/voting/sync"
+RESULTS: Final = "/voting/results"
+CONTROL: Final = "/control/sync"
+
+PATIENCE: Final = 2.0
+"""A flood closes the socket once it owes this many bursts beyond the one it may owe."""
+FRAGMENT_COST: Final = 0.01
+"""What a fragment costs of the allowance for control frames."""
+
+
+class Session:
+    """One open socket. Made by its endpoint after the handshake; all methods are synchronous and safe after the end.
+
+    `ready` is true while a frame may go straight to `write`: open, not paused, nothing waiting.
+    """
+
+    __slots__ = (
+        "_bad", "_control", "_endpoint", "_flow", "_hub", "_outbox", "_paused", "address", "auth_by", "channels",
+        "close_by", "close_code", "codec", "expires_at", "id", "identity", "is_open", "next_ping", "opened_at", "path",
+        "pending", "ready", "received", "unanswered", "wake_at", "write",
+    )
+
+    def __init__(
+        self, hub: Hub, endpoint: Endpoint, write: Callable[[bytes], None], id: str, path: str, address: str,
+        codec: Codec, now: float,
+    ) -> None:
+        self._hub = hub
+        self._endpoint: Endpoint | None = endpoint
+        self.write = write
+        self.id: Final = id
+        self.path: Final = path
+        self.address: Final = address
+        self.codec: Final = codec
+        self.identity: Identity | None = None
+        self.channels: dict[str, Place] = {}
+        """Channels subscribed to, each with the last position given."""
+        self.is_open = True
+        self.ready = True
+        self.close_code = 0
+        """The code of the end, once it has begun."""
+        self.pending = 0
+        """Asynchronous handlers at work for this session."""
+        self.received = 0
+        self.unanswered = 0
+        """Pings sent since the last pong."""
+        self.opened_at = now
+        # what the wheel watches, in seconds of the monotonic clock
+        self.next_ping = inf
+        self.auth_by = inf
+        self.expires_at = inf
+        self.close_by = inf
+        self.wake_at = inf
+        self._outbox: Outbox | None = None
+        self._paused = False
+        self._flow = 0.0
+        self._bad = 0.0
+        self._control = 0.0
+
+    # --- what it is told --------------------------------------------------------------------------------------
+
+    def reply(self, data: Data) -> None:
+        """Sends `data` to this client alone, in order with everything else it is sent."""
+        if not self.is_open:
+            return
+        codec = self.codec
+        made = frame(codec.opcode, codec.encode(Envelope(data.TYPE, data, self._hub.stamp())))
+        if self.ready:
+            self.write(made)
+        else:
+            self._keep(DELIVERY[data.TYPE], (None, data.TYPE), made)
+
+    def send(self, prepared: Prepared) -> None:
+        """Sends a prepared message, by its delivery class if the client is not reading."""
+        if self.ready:
+            self.write(prepared.frame_for(self.codec))
+        elif self.is_open:
+            self._keep(prepared.delivery, (prepared.channel, prepared.type), prepared.frame_for(self.codec))
+
+    def refuse(self, refusal: Refusal, id: str | None = None, cue_id: str | None = None) -> None:
+        """Sends ERROR. Costs the client nothing; see `bad` for refusals that do."""
+        detail = refusal.detail or {}
+        revision = detail.get("revision")
+        self.reply(
+            Error(
+                refusal.code,
+                refusal.message,
+                refusal.retryable,
+                UNSET if refusal.retry_after is None else round(refusal.retry_after, 3),
+                id or UNSET,
+                cue_id or UNSET,
+                revision if isinstance(revision, int) else UNSET,
+            )
+        )
+
+    def bad(self, refusal: Refusal, id: str | None = None, cue_id: str | None = None) -> None:
+        """Sends ERROR for a message that should not have been sent; too many of them close the socket (4501)."""
+        self._hub.counts.bad += 1
+        self.refuse(refusal, id, cue_id)
+        now = self._hub.clock.now_ms() / 1000
+        self._bad = self._hub.bad.spend(self._bad, now)
+        if self._hub.bad.excess(self._bad, now) > 0:
+            self.close(TOO_MANY_BAD)
+
+    def dismiss(self, after_ms: int, reason: str) -> None:
+        """Tells the client when to come back, and closes (4000)."""
+        self.reply(Reconnect(after_ms, reason))
+        self.close(DRAINING, reason)
+
+    def close(self, code: int, reason: str = "") -> None:
+        """Begins the closing handshake; does nothing on a session that is closing. `code` is one of the table.
+
+        What waits in the outbox is dropped; a client that does not answer in time is cut off.
+        """
+        if self.is_open:
+            self.ended(code)
+            if self._endpoint is not None:
+                self._endpoint.send_close(code, reason or CLOSES[code].reason)
+
+    # --- what it says -----------------------------------------------------------------------------------------
+
+    def receive(self, opcode: int, payload: bytes | None, received_ms: int) -> None:
+        """Takes one message or control frame that arrived at `received_ms`; see inbound.Message."""
+        if not self.is_open:
+            return
+        hub = self._hub
+        now = received_ms / 1000
+        if opcode != TEXT and opcode != BINARY:
+            self._control_frame(opcode, now)
+            return
+        self.received += 1
+        self._flow = level = hub.flow.spend(self._flow, now)
+        excess = hub.flow.excess(level, now)
+        if excess > 0:
+            self._flooded(excess, payload)
+        elif payload is None:
+            self.bad(Refusal("TOO_LARGE", f"A message may have {hub.settings.hub.message_bytes} bytes."))
+        elif opcode != self.codec.opcode:
+            kind = "text" if self.codec.opcode == TEXT else "binary"
+            self.bad(Refusal("BAD_MESSAGE", f"Messages of this subprotocol are {kind} frames."))
+        else:
+            hub.router.dispatch(self, payload, received_ms)
+
+    def pong(self) -> None:
+        self.unanswered = 0
+
+    def _control_frame(self, opcode: int, now: float) -> None:
+        if opcode == 0xA:
+            self.pong()
+        limit = self._hub.control
+        self._control = limit.spend(self._control, now, FRAGMENT_COST if opcode == 0 else 1.0)
+        if limit.excess(self._control, now) > 0:
+            self.close(TOO_MANY_BAD, "too many control frames")
+
+    def _flooded(self, excess: float, payload: bytes | None) -> None:
+        self._hub.counts.floods += 1
+        id, cue_id = identify(self.codec, payload or b"")
+        self.refuse(Refusal("RATE_LIMIT", retry_after=excess), id, cue_id)
+        if excess > PATIENCE * self._hub.flow.window:
+            self.close(TOO_MANY_BAD, "too many messages")
+
+    # --- flow and end; called by the endpoint -----------------------------------------------------------------
+
+    def pause(self) -> None:
+        """The client does not read: from now on frames wait in the outbox."""
+        self._paused = True
+        self.ready = False
+
+    def resume(self) -> None:
+        """The client reads again: what waits goes out until it stops once more."""
+        self._paused = False
+        outbox = self._outbox
+        if outbox is not None:
+            while len(outbox) and not self._paused:
+                self.write(outbox.pop())
+        if not self._paused:
+            self._outbox = None
+            self.ready = self.is_open
+
+    def ended(self, code: int) -> None:
+        """No more goes in or out; `code` is what the end will be remembered by. The first call counts."""
+        if self.is_open:
+            self.is_open = self.ready = False
+            self.close_code = code
+            self._outbox = None
+            self._hub.channels.forget(self)
+
+    def gone(self) -> None:
+        """The connection is lost: lets go of it."""
+        self._endpoint = None
+
+    def ping(self) -> None:
+        """Sends a ping frame, whatever waits: it is small, and a client is cut off after two unanswered."""
+        if self.is_open and self._endpoint is not None:
+            self.unanswered += 1
+            self._endpoint.ping()
+
+    def abort(self) -> None:
+        """Cuts the connection without a word."""
+        if self._endpoint is not None:
+            self._endpoint.abort()
+
+    def _keep(self, delivery: Delivery, key: tuple[str | None, str], made: bytes) -> None:
+        if self._outbox is None:
+            limits = self._hub.settings.hub
+            self._outbox = Outbox(limits.outbox_messages, limits.outbox_bytes)
+        if not self._outbox.put(delivery, key, made):
+            self.close(SLOW_CONSUMER)

@@ -1,0 +1,162 @@
+"""TALLY: what the control room sees each second, made of the reports that all nodes and the director leave in
+one hash in Valkey. A report older than `STALE_MS` belongs to a node that is gone."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, Final
+
+import msgspec
+from msgspec import Struct
+from redis.asyncio import Redis
+
+from broadcast_sync.bus.connect import VALKEY_ERRORS
+from broadcast_sync.bus.keys import StageKeys
+from broadcast_sync.clock import Clock
+from broadcast_sync.wire.server import CueLogRow, Tally
+
+STALE_MS: Final = 5_000
+INTERVAL_S: Final = 1.0
+
+
+class NodeReport(Struct, frozen=True):
+    """One process: its sockets, and how many of them were sent the newest message of channel `show`."""
+
+    sockets: int
+    applied: float
+    at_ms: int
+
+
+class DirectorReport(Struct, frozen=True):
+    """What only the director knows. `recount` is EQUAL, PENDING or DIFFERS; `ledger_lag` in votes."""
+
+    votes_per_second: float
+    total_votes: int
+    ledger_lag: int
+    recount: str
+    at_ms: int
+
+
+class StageView(Struct, frozen=True):
+    """What the tally shows of the stage; `legal` are the cue events that would be accepted now."""
+
+    revision: int
+    voting: str
+    legal: list[str]
+    degraded: bool
+
+
+_reports = msgspec.json.Decoder(NodeReport)
+_director = msgspec.json.Decoder(DirectorReport)
+DIRECTOR_FIELD: Final = "director"
+
+
+def merge(reports: list[NodeReport]) -> tuple[int, float]:
+    """Sockets of all nodes, and the share of them that has the newest message."""
+    sockets = sum(report.sockets for report in reports)
+    if not sockets:
+        return 0, 1.0
+    return sockets, round(sum(report.sockets * report.applied for report in reports) / sockets, 4)
+
+
+class TallyReporter:
+    """Leaves this node's report each second and hands the tally made of all of them to `publish`.
+
+    When Valkey does not answer, the tally is made of this node alone and says `degraded`: fails open, since an
+    operator must see something.
+    """
+
+    def __init__(
+        self,
+        *,
+        client: Redis,
+        keys: StageKeys,
+        clock: Clock,
+        node: str,
+        report: Callable[[], NodeReport],
+        stage: Callable[[], StageView],
+        cues: Callable[[], list[CueLogRow]],
+        publish: Callable[[Tally], None],
+    ) -> None:
+        self._client = client
+        self._keys = keys
+        self._clock = clock
+        self._node = node
+        self._report = report
+        self._stage = stage
+        self._cues = cues
+        self._publish = publish
+        self._last_director = DirectorReport(0.0, 0, 0, "PENDING", 0)
+
+    @property
+    def director(self) -> DirectorReport:
+        """The director's last report; all zero until there is one."""
+        return self._last_director
+
+    async def run(self) -> None:
+        """Runs until cancelled."""
+        while True:
+            self._publish(self._tally(*await self._exchange()))
+            await asyncio.sleep(INTERVAL_S - self._clock.now_ms() % 1000 / 1000)
+
+    async def leave(self) -> None:
+        """Takes this node out of the tally; called at a clean stop."""
+        await self._client.hdel(self._keys.nodes, self._node)
+
+    async def _exchange(self) -> tuple[list[NodeReport], bool]:
+        own = self._report()
+        try:
+            await self._client.hset(self._keys.nodes, self._node, msgspec.json.encode(own))
+            found: Any = await self._client.hgetall(self._keys.nodes)
+            await self._forget(found, own.at_ms)
+        except VALKEY_ERRORS:
+            return [own], True  # the mirror has logged the outage
+        fresh = [own]
+        for name, value in found.items():
+            if name.decode() == DIRECTOR_FIELD:
+                self._last_director = _director.decode(value)
+            elif name.decode() != self._node:
+                report = _reports.decode(value)
+                if own.at_ms - report.at_ms <= STALE_MS:
+                    fresh.append(report)
+        return fresh, False
+
+    async def _forget(self, found: dict[bytes, bytes], now_ms: int) -> None:
+        gone = [
+            name for name, value in found.items()
+            if name.decode() != DIRECTOR_FIELD and now_ms - _reports.decode(value).at_ms > 60_000
+        ]
+        if gone:
+            await self._client.hdel(self._keys.nodes, *gone)
+
+    def _tally(self, reports: list[NodeReport], cut_off: bool) -> Tally:
+        sockets, applied = merge(reports)
+        stage = self._stage()
+        director = self._last_director
+        return Tally(
+            revision=stage.revision,
+            state=stage.voting,
+            sockets=sockets,
+            applied=applied,
+            votes_per_second=director.votes_per_second,
+            ledger_lag=director.ledger_lag,
+            recount=director.recount,
+            legal=stage.legal,
+            total_votes=director.total_votes,
+            degraded=stage.degraded or cut_off,
+            cues=self._cues(),
+        )
+
+
+async def report_as_director(
+    client: Redis, keys: StageKeys, clock: Clock, report: Callable[[], DirectorReport]
+) -> None:
+    """One of the director's loops: leaves its report each second, until cancelled. Outages are passed over, since
+    a report that is missing is only an older one shown."""
+    while True:
+        try:
+            await client.hset(keys.nodes, DIRECTOR_FIELD, msgspec.json.encode(report()))
+        except VALKEY_ERRORS:
+            pass  # the mirror has logged the outage
+        await asyncio.sleep(INTERVAL_S - clock.now_ms() % 1000 / 1000)

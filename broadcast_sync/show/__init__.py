@@ -1,0 +1,25 @@
+"""The show: what the control room says, what it makes of the stage, and who hears of it.
+
+model.py      the stage at one revision, and the ports to the voting wing
+machine.py    PURE: (stage, command, now) -> (stage, events), or a refusal with its reason
+views.py      PURE: the stage as the wire shows it
+countdown.py  PURE: ticks and deadlines from absolute times
+timecode.py   PURE: the shape of a timecode label
+cues.py       PURE: a CUE message -> command of the machine; the line it leaves in the cue log
+pace.py       PURE: how many cues a second one operator may send
+signing.py    PURE: signatures of cues over HTTP
+intake.py     cues in: idempotent, compared with the revision, committed or refused with a reason
+store.py      the stage in Valkey: compare-and-set, events, acks
+mirror.py     a node's live copy of the stage; what its sockets are sent
+recent.py     PURE: the last must-arrive events, for those who come back
+outages.py    what counts as an engine outage, and how it is waited out
+director.py   the lease holder's duties: warn, close, settle
+cuelog.py     cue records: from the stream to PostgreSQL, and the last of them to the consoles
+routes.py     POST /control/cues, GET /control/state
+showfile.py   PURE: show files, TOML or JSON
+catalogue.py  shows in PostgreSQL
+sender.py     one signed cue over HTTP, from a terminal
+commands.py   `broadcast-sync show ...` and `broadcast-sync cue ...`
+sql/          the statements of catalogue and cue log, one a file
+demo/         the rehearsal show and its pictures
+"""

@@ -1,0 +1,148 @@
+"""CUE messages: which command an event is, what its data must look like, and the line it leaves behind. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated, Any, Final
+
+import msgspec
+from msgspec import Meta, Raw, Struct
+
+from broadcast_sync.errors import Refusal
+from broadcast_sync.show.machine import (
+    CloseVoting,
+    Command,
+    EndPerformance,
+    EndShow,
+    ExtendVoting,
+    ReleaseResults,
+    StartPerformance,
+)
+from broadcast_sync.wire.client import CueMessage, convert_data
+from broadcast_sync.wire.server import CueAck, CueLogRow
+from broadcast_sync.wire.times import iso
+
+Id = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"\A[^\x00-\x1f\x7f]+\Z")]
+Number = int | float | bool
+"""Whatever looks like a number: the machine says what it wants in the control room's words."""
+
+
+class EventData(Struct, frozen=True, rename="camel"):
+    """Base of the data of cue events. Unknown fields are refused: a misspelt `duration` must not open the
+    default window on air."""
+
+
+class StartShowData(EventData, frozen=True, forbid_unknown_fields=True):
+    show_id: Id
+    episode: Annotated[int, Meta(ge=1, le=2**31 - 1)]
+
+
+class StartPerformanceData(EventData, frozen=True, forbid_unknown_fields=True):
+    contestant_id: Id
+    song_name: Annotated[str, Meta(max_length=256)] = ""
+
+
+class EndPerformanceData(EventData, frozen=True, forbid_unknown_fields=True):
+    contestant_id: Id | None = None
+
+
+class OpenVotingData(EventData, frozen=True, forbid_unknown_fields=True):
+    duration: Number | None = None
+    contestants: Annotated[list[Id], Meta(max_length=5_000)] | None = None
+    ruleset: Id | None = None
+
+
+class ExtendVotingData(EventData, frozen=True, forbid_unknown_fields=True):
+    seconds: Number
+
+
+class NoData(EventData, frozen=True, forbid_unknown_fields=True):
+    pass
+
+
+class Remembered(Struct, frozen=True, rename="camel"):
+    """The first answer to a cueId, and the event it was given for."""
+
+    event: str
+    ack: CueAck
+
+
+class CueRecord(Struct, frozen=True, rename="camel"):
+    """One line of the cue log. `outcome` is `executed` or an error code, `data` the cue's own as JSON."""
+
+    cue_id: str
+    event: str
+    by: str
+    asked_ms: int
+    executed_ms: int | None
+    outcome: str
+    message: str
+    revision: int
+    lateness_ms: int
+    show_id: str = ""
+    timecode: str = ""
+    data: Raw = Raw(b"{}")
+
+    def row(self) -> CueLogRow:
+        """The line as consoles show it."""
+        return CueLogRow(
+            self.cue_id, self.event, self.by, iso(self.asked_ms), self.outcome, self.revision, self.lateness_ms
+        )
+
+
+_DATA: Final[dict[str, type[EventData]]] = {
+    "SHOW_START": StartShowData,
+    "PERFORMANCE_START": StartPerformanceData,
+    "PERFORMANCE_END": EndPerformanceData,
+    "VOTING_OPEN": OpenVotingData,
+    "VOTING_EXTEND": ExtendVotingData,
+    "VOTING_CLOSE": NoData,
+    "RESULTS_RELEASE": NoData,
+    "SHOW_END": NoData,
+}
+
+_COMMANDS: Final[dict[type[EventData], Callable[[Any], Command]]] = {
+    StartPerformanceData: lambda data: StartPerformance(data.contestant_id, data.song_name),
+    EndPerformanceData: lambda data: EndPerformance(data.contestant_id),
+    ExtendVotingData: lambda data: ExtendVoting(data.seconds),
+}
+_PLAIN: Final[dict[str, Command]] = {
+    "VOTING_CLOSE": CloseVoting(),
+    "RESULTS_RELEASE": ReleaseResults(),
+    "SHOW_END": EndShow(),
+}
+
+
+def event_data(cue: CueMessage) -> EventData:
+    """The cue's data, checked. Raises Refusal UNSUPPORTED for an unknown event or mode, CUE_REJECTED for an
+    event that is no part of this show, BAD_MESSAGE with the path of a field that is wrong."""
+    if cue.mode != "take":
+        raise Refusal("UNSUPPORTED", f"Mode {cue.mode} is not supported here, only take.")
+    if cue.event == "ADVANCE_SLOT":
+        raise Refusal("CUE_REJECTED", "ADVANCE_SLOT is not part of this show: it has no rounds.")
+    kind = _DATA.get(cue.event)
+    if kind is None:
+        raise Refusal("UNSUPPORTED", f"There is no event {cue.event}; known are {', '.join(_DATA)}.")
+    try:
+        data: EventData = convert_data(cue.data, kind)
+    except msgspec.ValidationError as error:
+        raise Refusal("BAD_MESSAGE", str(error).replace("`$", "`$.data")) from None
+    return data
+
+
+def simple_command(event: str, data: EventData) -> Command | None:
+    """The command of an event that needs nothing but its data; None for SHOW_START and VOTING_OPEN, for which
+    the intake must ask others."""
+    if event in _PLAIN:
+        return _PLAIN[event]
+    make = _COMMANDS.get(type(data))
+    return make(data) if make else None
+
+
+def data_json(data: dict[str, Any] | None) -> Raw:
+    """The cue's data for the log. What JSON cannot say (MessagePack extensions) is logged as null: the cue log
+    must take every cue, the refused ones above all."""
+    try:
+        return Raw(msgspec.json.encode(data or {}))
+    except (TypeError, ValueError, msgspec.MsgspecError):
+        return Raw(b"null")

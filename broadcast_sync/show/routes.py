@@ -1,0 +1,188 @@
+"""Cues over HTTP: `POST /control/cues` for buttons and automation, `GET /control/state` for what is legal now.
+
+A request is let in by a token with the role `control`, or by a signature of the shared secret (see signing.py).
+Errors are `{"code", "message", "retryable", ...}` with the status of their code.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
+
+import msgspec
+from msgspec import UNSET, Struct, UnsetType
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from broadcast_sync.clock import Clock
+from broadcast_sync.errors import Refusal
+from broadcast_sync.ids import uuid7
+from broadcast_sync.settings import Settings
+from broadcast_sync.show.intake import CueIntake
+from broadcast_sync.show.machine import legal_events
+from broadcast_sync.show.model import Stage
+from broadcast_sync.show.outages import ENGINE_ERRORS
+from broadcast_sync.show.signing import SIGNATURE_HEADER, TIMESTAMP_HEADER, check, cue_id_of
+from broadcast_sync.show.views import state_update
+from broadcast_sync.tokens import Tokens
+from broadcast_sync.wire.client import CueMessage
+from broadcast_sync.wire.server import CueLogRow, StateUpdate
+
+BODY_BYTES: Final = 16_384
+BODY_S: Final = 5.0
+CUES_SHOWN: Final = 20
+SIGNED_BY: Final = "signature"
+"""Who a signed cue is by, in the cue log: the holder of the secret."""
+
+
+class Failure(Struct, frozen=True, rename="camel"):
+    """An error over HTTP. `retry_after` in seconds; `revision` comes with STALE_REVISION."""
+
+    code: str
+    message: str
+    retryable: bool
+    retry_after: float | UnsetType = UNSET
+    cue_id: str | UnsetType = UNSET
+    revision: object | UnsetType = UNSET
+
+
+class ControlState(Struct, frozen=True, rename="camel"):
+    """What `GET /control/state` answers."""
+
+    state: StateUpdate
+    legal: tuple[str, ...]
+    cues: list[CueLogRow]
+
+
+class _Nested(Struct, frozen=True):
+    """A CUE as a socket message may be shaped: its fields under `data`."""
+
+    data: CueMessage
+
+
+class _Doors:
+    """The handlers and what they share."""
+
+    def __init__(
+        self, intake: CueIntake, tokens: Tokens, secret: bytes, clock: Clock, settings: Settings,
+        stage: Callable[[], Stage], recent: Callable[[int], Awaitable[list[CueLogRow]]],
+    ) -> None:
+        self._intake = intake
+        self._tokens = tokens
+        self._secret = secret
+        self._clock = clock
+        self._settings = settings
+        self._stage = stage
+        self._recent = recent
+
+    async def cue(self, request: Request) -> Response:
+        """One cue; 200 with the data of its CUE_ACK."""
+        received_ms = self._clock.now_ms()
+        cue_id: str | None = None
+        try:
+            body = await _body(request)
+            by, fallback_id = self._admit(request, body)
+            cue = _cue(body)
+            cue_id = cue.cue_id or fallback_id or str(uuid7(received_ms))
+            ack = await self._intake.submit(
+                msgspec.structs.replace(cue, cue_id=cue_id), by=by, received_ms=received_ms
+            )
+        except Refusal as refusal:
+            return _failed(refusal, cue_id)
+        return _json(ack)
+
+    async def state(self, request: Request) -> Response:
+        """The stage, the events that can be accepted now and the last cues."""
+        try:
+            self._admit(request, b"")
+            stage = self._stage()
+            try:
+                cues = await self._recent(CUES_SHOWN)
+            except ENGINE_ERRORS:
+                raise Refusal("TRY_AGAIN", "The cue log cannot be read just now.") from None
+        except Refusal as refusal:
+            return _failed(refusal, None)
+        return _json(ControlState(state_update(stage), legal_events(stage), cues))
+
+    def _admit(self, request: Request, body: bytes) -> tuple[str, str | None]:
+        """Who asks, and the cueId that a signature stands for. Raises Refusal."""
+        signature = request.headers.get(SIGNATURE_HEADER)
+        if signature is not None:
+            timestamp = request.headers.get(TIMESTAMP_HEADER, "")
+            window_s = self._settings.control.signature_window_s
+            check(self._secret, timestamp, signature, body, self._clock.now_ms(), window_s)
+            return SIGNED_BY, cue_id_of(signature)
+        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+        if scheme.lower() != "bearer" or not token:
+            raise Refusal("UNAUTHENTICATED", "Send a token with the role control, or sign the request.")
+        identity = self._tokens.check(token.strip())
+        if not identity.has("control"):
+            raise Refusal("FORBIDDEN", "This needs the role control.")
+        if identity.organisation != self._settings.show.organisation:
+            raise Refusal("FORBIDDEN", "The token is of another organisation.")
+        return identity.user_id, None
+
+
+def routes(
+    intake: CueIntake, tokens: Tokens, secret: bytes, clock: Clock, settings: Settings,
+    stage: Callable[[], Stage], recent: Callable[[int], Awaitable[list[CueLogRow]]],
+) -> list[Route]:
+    """The HTTP doors of the control room. `stage` is the node's live copy, `recent` reads the cue log's end."""
+    doors = _Doors(intake, tokens, secret, clock, settings, stage, recent)
+    return [
+        Route("/control/cues", doors.cue, methods=["POST"]),
+        Route("/control/state", doors.state, methods=["GET"]),
+    ]
+
+
+async def _body(request: Request) -> bytes:
+    """The whole body within its bounds of size and time. Raises Refusal TOO_LARGE or BAD_MESSAGE."""
+    body = bytearray()
+    try:
+        async with asyncio.timeout(BODY_S):
+            async for chunk in request.stream():
+                body += chunk
+                if len(body) > BODY_BYTES:
+                    raise Refusal("TOO_LARGE", f"A cue has at most {BODY_BYTES} bytes.")
+    except TimeoutError:
+        raise Refusal("BAD_MESSAGE", f"The body did not arrive within {BODY_S:.0f} s.") from None
+    except ClientDisconnect:
+        raise Refusal("BAD_MESSAGE", "The body did not arrive.") from None
+    return bytes(body)
+
+
+def _cue(body: bytes) -> CueMessage:
+    """The cue in `body`, flat or under `data`; a `type` that is given must be CUE."""
+    try:
+        raw: Any = msgspec.json.decode(body)
+        if isinstance(raw, dict) and raw.get("type", "CUE") != "CUE":
+            raise Refusal("UNSUPPORTED", "This address takes messages of type CUE only.")
+        if isinstance(raw, dict) and "event" not in raw and "data" in raw:
+            return msgspec.convert(raw, _Nested).data
+        return msgspec.convert(raw, CueMessage)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise Refusal("BAD_MESSAGE", str(error)) from None
+
+
+def _failed(refusal: Refusal, cue_id: str | None) -> Response:
+    failure = Failure(
+        refusal.code, refusal.message, refusal.retryable,
+        UNSET if refusal.retry_after is None else refusal.retry_after,
+        cue_id or UNSET, (refusal.detail or {}).get("revision", UNSET),
+    )
+    headers = {}
+    if refusal.status == 401:
+        headers["WWW-Authenticate"] = "Bearer"
+    if refusal.code == "TOO_LARGE":
+        headers["Connection"] = "close"
+    if refusal.retry_after is not None:
+        headers["Retry-After"] = str(max(1, round(refusal.retry_after)))
+    return _json(failure, refusal.status, headers)
+
+
+def _json(value: object, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    return Response(
+        msgspec.json.encode(value), status, {"Cache-Control": "no-store", **(headers or {})}, "application/json"
+    )

@@ -1,0 +1,39 @@
+"""The stage as the wire shows it. Pure."""
+
+from __future__ import annotations
+
+from broadcast_sync.show.model import Stage, Window
+from broadcast_sync.wire.server import PerformanceInfo, ShowInfo, StateUpdate, WindowInfo
+from broadcast_sync.wire.times import iso
+
+
+def window_info(stage: Stage, window: Window) -> WindowInfo:
+    """`window` of `stage`, the data of VOTING_OPEN; `state` is the stage's `voting`."""
+    return WindowInfo(
+        window_id=window.window_id,
+        state=stage.voting,
+        opens_at=iso(window.opens_ms),
+        closes_at=iso(window.closes_ms),
+        hard_closes_at=iso(window.hard_closes_ms),
+        episode=stage.show.episode if stage.show else 0,
+        rules_hash=window.ruleset.hash,
+        rules=window.ruleset.rules,
+        contestants=list(window.contestants),
+    )
+
+
+def state_update(stage: Stage, *, degraded: bool = False) -> StateUpdate:
+    """The data of STATE_UPDATE. `degraded` is the showing node's own: it has no place in the shared stage."""
+    show, performance = stage.show, stage.performance
+    return StateUpdate(
+        show=ShowInfo(show.show_id, show.episode, show.title) if show else None,
+        performance=PerformanceInfo(
+            performance.contestant_id, performance.song_name, iso(performance.started_ms)
+        ) if performance else None,
+        voting=stage.voting,
+        window=window_info(stage, stage.window) if stage.window else None,
+        revision=stage.revision,
+        degraded=degraded,
+        results_released=stage.released,
+        contestants=list(show.contestants) if show else [],
+    )

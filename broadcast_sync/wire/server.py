@@ -1,0 +1,311 @@
+"""Messages that the server sends: the `data` of each type, and the envelope around it.
+
+Times are ISO 8601 strings, durations seconds unless a name says milliseconds, percentages have one decimal.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from msgspec import UNSET, Struct, UnsetType
+
+
+class Data(Struct, frozen=True, rename="camel"):
+    """Base of the `data` of a server message; `TYPE` is the wire's type."""
+
+    TYPE: ClassVar[str]
+
+
+class Envelope(Struct, frozen=True, rename="camel"):
+    """`{"type", "data", "timestamp"}`, and for a message of a channel `channel`, `epoch`, `offset` as well."""
+
+    type: str
+    data: Any
+    timestamp: str
+    channel: str | UnsetType = UNSET
+    epoch: str | UnsetType = UNSET
+    offset: int | UnsetType = UNSET
+
+
+# --- sessions ---------------------------------------------------------------------------------------------
+
+
+class Welcome(Data, frozen=True):
+    """The first message on every socket. `ping_interval` in seconds."""
+
+    TYPE: ClassVar[str] = "WELCOME"
+    session_id: str
+    node: str
+    server_time: str
+    ping_interval: float
+
+
+class AuthOk(Data, frozen=True):
+    """`remaining` is what the voter may still cast by vote type, null when nothing is open or known."""
+
+    TYPE: ClassVar[str] = "AUTH_OK"
+    user_id: str
+    roles: list[str]
+    organization_id: str
+    expires_at: str
+    remaining: dict[str, int] | None
+
+
+class Subscribed(Data, frozen=True):
+    """`recovered` is true when everything since the client's position follows, false when a snapshot does."""
+
+    TYPE: ClassVar[str] = "SUBSCRIBED"
+    channel: str
+    recovered: bool
+    epoch: str
+    offset: int
+
+
+class Unsubscribed(Data, frozen=True):
+    TYPE: ClassVar[str] = "UNSUBSCRIBED"
+    channel: str
+
+
+class Pong(Data, frozen=True):
+    """`t0` as sent; `t1` when the server received it and `t2` when it answered, Unix milliseconds."""
+
+    TYPE: ClassVar[str] = "PONG"
+    t0: int | float
+    t1: int
+    t2: int
+
+
+class Reconnect(Data, frozen=True):
+    TYPE: ClassVar[str] = "RECONNECT"
+    after_ms: int
+    reason: str
+
+
+class Error(Data, frozen=True):
+    """`retry_after` in seconds; `id` is the one of the message it answers; `revision` comes with STALE_REVISION."""
+
+    TYPE: ClassVar[str] = "ERROR"
+    code: str
+    message: str
+    retryable: bool
+    retry_after: float | UnsetType = UNSET
+    id: str | UnsetType = UNSET
+    cue_id: str | UnsetType = UNSET
+    revision: int | UnsetType = UNSET
+
+
+# --- the show ---------------------------------------------------------------------------------------------
+
+
+class ShowInfo(Struct, frozen=True, rename="camel"):
+    show_id: str
+    episode: int
+    title: str
+
+
+class PerformanceInfo(Struct, frozen=True, rename="camel"):
+    contestant_id: str
+    song_name: str
+    started_at: str
+
+
+class ContestantInfo(Struct, frozen=True, rename="camel"):
+    """`status` is `active` or `eliminated`."""
+
+    id: str
+    number: int
+    name: str
+    photo_url: str
+    status: str
+    khmer_name: str = ""
+    hometown: str = ""
+    category: str = ""
+
+
+class WindowInfo(Data, frozen=True):
+    """The voting window; the data of VOTING_OPEN. `rules` are in plain words for people."""
+
+    TYPE: ClassVar[str] = "VOTING_OPEN"
+    window_id: str
+    state: str
+    opens_at: str
+    closes_at: str
+    hard_closes_at: str
+    episode: int
+    rules_hash: str
+    rules: dict[str, Any]
+    contestants: list[ContestantInfo]
+
+
+class StateUpdate(Data, frozen=True):
+    """`voting` is IDLE, OPEN, CLOSING or CLOSED; `degraded` while the node is cut off from an engine.
+
+    `contestants` is the line-up of the loaded episode, so that a screen can draw it before a window opens.
+    """
+
+    TYPE: ClassVar[str] = "STATE_UPDATE"
+    show: ShowInfo | None
+    performance: PerformanceInfo | None
+    voting: str
+    window: WindowInfo | None
+    revision: int
+    degraded: bool
+    results_released: bool
+    contestants: list[ContestantInfo]
+
+
+class TimeUpdate(Data, frozen=True):
+    TYPE: ClassVar[str] = "TIME_UPDATE"
+    remaining: int
+    closes_at: str
+
+
+class Warning_(Data, frozen=True):
+    TYPE: ClassVar[str] = "WARNING"
+    code: str
+    remaining: int
+
+
+class Countdown(Data, frozen=True):
+    TYPE: ClassVar[str] = "COUNTDOWN"
+    remaining: int
+
+
+class VotingClosed(Data, frozen=True):
+    """`reason` is TIMER or CUE. Ballots whose frames arrive until the window's `hardClosesAt` still count."""
+
+    TYPE: ClassVar[str] = "VOTING_CLOSED"
+    window_id: str
+    closed_at: str
+    reason: str
+
+
+# --- votes and results ------------------------------------------------------------------------------------
+
+
+class VoteAck(Data, frozen=True):
+    """`replayed` is true when this `id` had been counted before: this is that first answer again."""
+
+    TYPE: ClassVar[str] = "VOTE_ACK"
+    id: str
+    vote_id: str
+    status: str
+    contestant_id: str
+    vote_type: str
+    vote_count: int
+    remaining: dict[str, int]
+    replayed: bool
+
+
+class BoardRow(Struct, frozen=True, rename="camel"):
+    """One contestant on the board. `change` is places gained since the last board (negative: lost)."""
+
+    contestant_id: str
+    contestant_name: str
+    contestant_photo: str
+    vote_count: int
+    formatted_count: str
+    percentage: float
+    rank: int
+    change: int
+    trend: str
+
+
+class LiveResults(Data, frozen=True):
+    TYPE: ClassVar[str] = "LIVE_RESULTS"
+    results: list[BoardRow]
+    total_votes: int
+    last_updated: str
+    time_remaining: int
+
+
+class LeanRow(Struct, frozen=True, rename="camel"):
+    contestant_id: str
+    vote_count: int
+    percentage: float
+    rank: int
+
+
+class VoteUpdate(Data, frozen=True):
+    TYPE: ClassVar[str] = "VOTE_UPDATE"
+    results: list[LeanRow]
+    total_votes: int
+
+
+class ContestantUpdate(Data, frozen=True):
+    """`recent_votes` counts the last minute; `trending` is the board's trend word."""
+
+    TYPE: ClassVar[str] = "CONTESTANT_UPDATE"
+    contestant_id: str
+    total_votes: int
+    percentage: float
+    rank: int
+    recent_votes: int
+    trending: str
+
+
+class ResultsReady(Data, frozen=True):
+    """The final board. `certified` only when the ledger, recounted, equals the tally."""
+
+    TYPE: ClassVar[str] = "RESULTS_READY"
+    window_id: str
+    results: list[BoardRow]
+    total_votes: int
+    certified: bool
+    ledger_total: int
+    certificate: dict[str, Any]
+
+
+# --- control room -----------------------------------------------------------------------------------------
+
+
+class CueAck(Data, frozen=True):
+    TYPE: ClassVar[str] = "CUE_ACK"
+    cue_id: str
+    revision: int
+    executed_at: str
+    lateness_ms: int
+    replayed: bool
+
+
+class Tally(Data, frozen=True):
+    """`applied` is the share of this node's sockets sent `revision`; `recount` is EQUAL, PENDING or DIFFERS.
+
+    `state` is `voting` of the show; `legal` the cue events that would be accepted now; `ledger_lag` in votes.
+    """
+
+    TYPE: ClassVar[str] = "TALLY"
+    revision: int
+    state: str
+    sockets: int
+    applied: float
+    votes_per_second: float
+    ledger_lag: int
+    recount: str
+    legal: list[str]
+    total_votes: int
+    degraded: bool
+    cues: list[CueLogRow]
+
+
+class CueLogRow(Struct, frozen=True, rename="camel"):
+    """One line of the cue log, newest first on the console. `outcome` is `executed` or an error code."""
+
+    cue_id: str
+    event: str
+    by: str
+    at: str
+    outcome: str
+    revision: int
+    lateness_ms: int
+
+
+SERVER_MESSAGES: dict[str, type[Data]] = {
+    message.TYPE: message
+    for message in (
+        Welcome, AuthOk, Subscribed, Unsubscribed, Pong, Reconnect, Error, WindowInfo, StateUpdate, TimeUpdate,
+        Warning_, Countdown, VotingClosed, VoteAck, LiveResults, VoteUpdate, ContestantUpdate, ResultsReady,
+        CueAck, Tally,
+    )
+}
+"""Every message type the server sends, with the Struct of its data; the SDKs decode with it."""

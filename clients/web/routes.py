@@ -1,0 +1,114 @@
+"""The pages and their files as Starlette routes.
+
+The files are few and small, so they are read once, hashed and compressed at start; a request touches no disk.
+"""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Awaitable, Callable
+from hashlib import sha256
+from pathlib import Path
+from typing import Final
+
+from msgspec import Struct
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+STATIC: Final = Path(__file__).parent / "static"
+
+PAGES: Final = {"/": "home.html", "/phone": "phone.html", "/screen": "screen.html", "/control": "control.html"}
+
+TYPES: Final = {
+    ".css": "text/css; charset=utf-8",
+    ".html": "text/html; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".svg": "image/svg+xml",
+    ".txt": "text/plain; charset=utf-8",
+    ".woff2": "font/woff2",
+}
+"""What is served, and as what; a file of another kind is not served."""
+
+SECURITY: Final = {
+    # Photos are the one thing that may come from elsewhere: a show file names them by URL.
+    "content-security-policy": "default-src 'self'; connect-src 'self' ws: wss:; img-src 'self' data: https:; "
+    "object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'self'",
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+    "permissions-policy": "camera=(), geolocation=(), microphone=()",
+    "cross-origin-opener-policy": "same-origin",
+}
+
+REVALIDATE: Final = "no-cache"
+"""Kept, but asked about each time: names carry no version, and a page must never meet the script of another deploy."""
+FONT_CACHE: Final = "public, max-age=2592000"
+
+
+class File(Struct, frozen=True):
+    """One file as it goes out. `packed` is its gzip form, or None where that would save nothing."""
+
+    body: bytes
+    packed: bytes | None
+    headers: dict[str, str]
+
+
+def read(path: Path) -> File:
+    """The file at `path`, ready to be served; its ETag is a hash of its bytes."""
+    body = path.read_bytes()
+    kind = TYPES[path.suffix]
+    packed = gzip.compress(body, 9, mtime=0) if path.suffix != ".woff2" else None
+    if packed is not None and len(packed) >= len(body):
+        packed = None
+    headers = {
+        "content-type": kind,
+        "etag": f'"{sha256(body).hexdigest()[:20]}"',
+        "cache-control": FONT_CACHE if path.suffix == ".woff2" else REVALIDATE,
+        "vary": "accept-encoding",
+        **SECURITY,
+    }
+    return File(body, packed, headers)
+
+
+def respond(file: File, request: Request) -> Response:
+    """`file`, or 304 when the client has it already; compressed when the client takes gzip."""
+    tags = [tag.strip().removeprefix("W/") for tag in request.headers.get("if-none-match", "").split(",")]
+    if file.headers["etag"] in tags or "*" in tags:
+        kept = {name: value for name, value in file.headers.items() if name != "content-type"}
+        return Response(status_code=304, headers=kept)
+    encodings = [part.partition(";") for part in request.headers.get("accept-encoding", "").lower().split(",")]
+    takes_gzip = any(name.strip() == "gzip" and weight.strip() not in ("q=0", "q=0.0") for name, _, weight in encodings)
+    if file.packed is not None and takes_gzip:
+        # An ETag names the bytes of one encoding; the weak form says: the same page, packed.
+        headers = {**file.headers, "etag": f"W/{file.headers['etag']}", "content-encoding": "gzip"}
+        return Response(file.packed, headers=headers)
+    return Response(file.body, headers=file.headers)
+
+
+def _page(file: File) -> Callable[[Request], Awaitable[Response]]:
+    async def page(request: Request) -> Response:
+        return respond(file, request)
+
+    return page
+
+
+def routes() -> list[Route]:
+    """`/`, `/phone`, `/screen`, `/control` and everything they need under `/web/`.
+
+    Reads all files; raises OSError if the package is incomplete. Each answer carries an ETag, a strict
+    Content-Security-Policy (no inline script or style) and nosniff.
+    """
+    files = {
+        path.relative_to(STATIC).as_posix(): read(path)
+        for path in sorted(STATIC.rglob("*"))
+        if path.is_file() and path.suffix in TYPES
+    }
+    pages = [Route(path, _page(files[name]), methods=["GET"]) for path, name in PAGES.items()]
+
+    async def static(request: Request) -> Response:
+        file = files.get(request.path_params["path"])
+        if file is None:
+            return Response("Not found.\n", 404, media_type="text/plain")
+        return respond(file, request)
+
+    return [*pages, Route("/web/{path:path}", static, methods=["GET"])]

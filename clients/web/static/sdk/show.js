@@ -1,0 +1,113 @@
+/**
+ * What is known of the show, as a pure function of the messages: `next(state, message) -> state`.
+ * The same object comes back when nothing changed.
+ */
+
+/**
+ * @typedef {object} ShowState
+ * @property {{showId: string, episode: number, title: string} | null} show
+ * @property {{contestantId: string, songName: string, startedAt: string} | null} performance
+ * @property {"IDLE" | "OPEN" | "CLOSING" | "CLOSED"} voting
+ * @property {object | null} window the last voting window, with windowId, closesAt, hardClosesAt, rules, contestants
+ * @property {object[]} contestants the line-up
+ * @property {number} revision
+ * @property {boolean} degraded the node is cut off from an engine: what is shown may be old
+ * @property {boolean} resultsReleased
+ * @property {{results: object[], totalVotes: number} | null} board the newest ranking
+ * @property {object | null} result RESULTS_READY of the window
+ * @property {object | null} tally control room only
+ * @property {Record<string, number> | null} remaining votes the viewer may still cast, by type; null: not known
+ * @property {{userId: string, roles: string[]} | null} identity
+ */
+
+/** @type {Readonly<ShowState>} */
+export const EMPTY = Object.freeze({
+  show: null,
+  performance: null,
+  voting: "IDLE",
+  window: null,
+  contestants: [],
+  revision: 0,
+  degraded: false,
+  resultsReleased: false,
+  board: null,
+  result: null,
+  tally: null,
+  remaining: null,
+  identity: null,
+});
+
+const sameEpisode = (a, b) => a?.showId === b?.showId && a?.episode === b?.episode;
+
+/** A new window starts with an empty slate; the same one keeps what is known of it. */
+function withWindow(state, window) {
+  if (!window || window.windowId === state.window?.windowId) return { window };
+  return { window, board: null, result: null };
+}
+
+function stateUpdate(state, data) {
+  const next = {
+    ...state,
+    show: data.show,
+    performance: data.performance,
+    voting: data.voting,
+    revision: data.revision,
+    degraded: data.degraded,
+    resultsReleased: data.resultsReleased ?? false,
+    contestants: data.contestants ?? data.window?.contestants ?? state.contestants,
+    ...withWindow(state, data.window),
+  };
+  if (!sameEpisode(state.show, data.show)) {
+    next.board = null;
+    if (state.show) next.remaining = null;
+  }
+  if (!data.window) next.result = null;
+  return next;
+}
+
+/** The full board's names and photos stay; only the numbers of the lean form are newer. */
+function leanUpdate(state, data) {
+  const known = new Map((state.board?.results ?? []).map((row) => [row.contestantId, row]));
+  const results = data.results.map((row) => ({ ...known.get(row.contestantId), ...row }));
+  return { ...state, board: { results, totalVotes: data.totalVotes } };
+}
+
+/**
+ * @param {ShowState} state
+ * @param {{type: string, data: any}} message
+ * @returns {ShowState}
+ */
+export function next(state, { type, data }) {
+  switch (type) {
+    case "STATE_UPDATE":
+      return stateUpdate(state, data);
+    case "VOTING_OPEN":
+      // a replay tells of an opening that we know to be over
+      if (state.window?.windowId === data.windowId && state.voting !== "OPEN" && state.voting !== "IDLE") return state;
+      return { ...state, voting: "OPEN", ...withWindow(state, data) };
+    case "TIME_UPDATE":
+      if (!state.window || !data.closesAt || state.window.closesAt === data.closesAt) return state;
+      return { ...state, window: { ...state.window, closesAt: data.closesAt } };
+    case "VOTING_CLOSED":
+      if (state.window && state.window.windowId !== data.windowId) return state;
+      return { ...state, voting: state.voting === "CLOSED" ? "CLOSED" : "CLOSING" };
+    case "LIVE_RESULTS":
+      return { ...state, board: data };
+    case "VOTE_UPDATE":
+      return leanUpdate(state, data);
+    case "RESULTS_READY":
+      return { ...state, result: data, board: { results: data.results, totalVotes: data.totalVotes } };
+    case "TALLY":
+      return { ...state, tally: data };
+    case "AUTH_OK":
+      return {
+        ...state,
+        identity: { userId: data.userId, roles: data.roles },
+        remaining: data.remaining ?? state.remaining,
+      };
+    case "VOTE_ACK":
+      return { ...state, remaining: data.remaining ?? state.remaining };
+    default:
+      return state;
+  }
+}

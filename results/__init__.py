@@ -1,0 +1,9 @@
+"""What the votes say: the board of each second, and the certified result at the end.
+
+board.py          PURE: counts -> ranked rows with percentages, places gained and trends
+history.py        PURE: the samples of the last ten minutes that trends are read from
+publisher.py      the director's board, once a second, to every node
+certification.py  fence, drained ledger, recount -> RESULTS_READY and its certificate
+archive.py        results as they are stored for ever
+routes.py         the archive over HTTP
+"""

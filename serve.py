@@ -1,0 +1,462 @@
+"""The composition root and the command line: the only file that knows every wing."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import logging
+import resource
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator, Iterator
+from importlib.metadata import version
+from importlib.resources import files
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import msgspec
+import structlog
+import typer
+import uvicorn
+import uvloop
+from prometheus_client import REGISTRY
+from redis.asyncio import Redis
+from starlette.applications import Starlette
+from starlette.routing import Mount
+from starlette.staticfiles import StaticFiles
+
+from broadcast_sync import settings as configuration
+from broadcast_sync.bus.connect import VALKEY_ERRORS, connect, measure
+from broadcast_sync.bus.keys import StageKeys
+from broadcast_sync.bus.leases import Lease
+from broadcast_sync.clock import EngineClock
+from broadcast_sync.engine.engines import Engines, open_engines
+from broadcast_sync.errors import StartError
+from broadcast_sync.hub.hub import Hub
+from broadcast_sync.hub.router import Router
+from broadcast_sync.hub.session import CONTROL, VOTING, Session
+from broadcast_sync.ids import uuid7
+from broadcast_sync.operations import commands as operations
+from broadcast_sync.operations.canary import Canary
+from broadcast_sync.operations.guests import Guests, check_guests
+from broadcast_sync.operations.health import Health
+from broadcast_sync.operations.tally import (
+    DirectorReport,
+    NodeReport,
+    StageView,
+    TallyReporter,
+    report_as_director,
+)
+from broadcast_sync.settings import Settings
+from broadcast_sync.show import commands as show
+from broadcast_sync.show import routes as control_routes
+from broadcast_sync.show.catalogue import Catalogue
+from broadcast_sync.show.cuelog import CueLog
+from broadcast_sync.show.director import Director
+from broadcast_sync.show.intake import CueIntake
+from broadcast_sync.show.machine import legal_events
+from broadcast_sync.show.mirror import StageMirror
+from broadcast_sync.show.store import StageStore
+from broadcast_sync.tokens import Tokens, control_secret
+from broadcast_sync.wire.client import CueMessage, Vote
+from broadcast_sync.wire.prepared import Prepared
+from broadcast_sync.wire.server import CueLogRow, Tally
+from clients.load import commands as load
+from clients.web import routes as pages
+from results.archive import Archive
+from results.certification import Certifier
+from results.publisher import BoardPublisher
+from results.routes import ResultRoutes
+from voting.ballot.gates import Gates
+from voting.ballot.intake import BallotIntake
+from voting.ledger import commands as ledger
+from voting.ledger.migrate import migrate
+from voting.ledger.service import LedgerService
+from voting.ledger.store import Pool, open_pool
+from voting.ledger.watch import LedgerWatch
+
+VERSION: Final = version("broadcast-sync")
+CLOCK_S: Final = 10.0
+"""Seconds between two corrections of the clock."""
+CUES_SHOWN: Final = 12
+
+log = structlog.get_logger()
+
+
+class Node:
+    """One process's share of the job, put together: every wing, and the loops that keep it going."""
+
+    def __init__(self, settings: Settings, engines: Engines, valkey: Redis, pool: Pool, *, rehearsal: bool) -> None:
+        organisation = settings.show.organisation
+        self.id = f"{socket.gethostname()[:32]}-{uuid7().hex[-8:]}"
+        self.settings = settings
+        self.engines = engines
+        self.rehearsal = rehearsal
+        self._valkey = valkey
+        self._started_ms = 0
+        self._cues: list[CueLogRow] = []
+        self.clock = EngineClock()
+        keys = StageKeys(organisation)
+        tokens = Tokens(settings)
+
+        self._store = StageStore(valkey, keys, organisation)
+        self.mirror = StageMirror(valkey, keys, self._store, self.clock, organisation, self._pass_on)
+        self.gates = Gates(settings, valkey)
+        self.ballots = BallotIntake(settings, self.clock, valkey, self.gates, lambda: self.mirror.stage)
+        self.catalogue = Catalogue(pool, organisation)
+        self._intake = CueIntake(settings, self._store, self.catalogue, self.gates, self.clock)
+        self.cue_log = CueLog(valkey, keys, pool, organisation)
+        archive = Archive(pool, organisation)
+
+        router = Router()
+        router.register(Vote, self.ballots.handle, paths=frozenset({VOTING}))
+        router.register(CueMessage, self._cue, roles=frozenset({"control"}), paths=frozenset({CONTROL}))
+        self.hub = Hub(settings, self.clock, router, tokens, self.id)
+        self.hub.snapshot = self.mirror.snapshot
+        self.hub.position = self.mirror.position
+        self.hub.replay = self.mirror.replay
+        self.hub.remaining = self.ballots.remaining
+
+        self._lease = Lease(valkey, keys.lease(organisation, "director"), self.id)
+        self.publisher = BoardPublisher(
+            interval_ms=settings.results.interval_ms, client=valkey, keys=keys, tallies=self.gates,
+            stage=self.mirror, clock=self.clock, lease=self._lease,
+        )
+        self.ledger = LedgerService(settings, engines.valkey_url, pool, self.id)
+        self._watch = LedgerWatch(valkey, pool, organisation, settings.voting.shards)
+        certifier = Certifier(
+            settings=settings.ledger, organisation=organisation, gates=self.gates, pool=pool, archive=archive,
+            clock=self.clock, software=f"broadcast-sync {VERSION}",
+        )
+        self._director = Director(
+            settings, self._lease, self.mirror, self._store, self.clock, self.gates, certifier,
+            also=(
+                self.cue_log.run,
+                lambda: self._watch.run(self._window_id),
+                lambda: report_as_director(valkey, keys, self.clock, self._report_director),
+            ),
+        )
+        self.canary = Canary(valkey, keys.canary_channel, self.id, self.clock)
+        self.tally = TallyReporter(
+            client=valkey, keys=keys, clock=self.clock, node=self.id, report=self._report_node,
+            stage=self._view_stage, cues=lambda: self._cues, publish=self._publish_tally,
+        )
+        self._routes = [
+            *pages.routes(),
+            *control_routes.routes(
+                self._intake, tokens, control_secret(settings), self.clock, settings,
+                lambda: self.mirror.stage, self.cue_log.recent,
+            ),
+            *ResultRoutes(archive, lambda: self.mirror.stage).routes(),
+            *Guests(settings, tokens, self.clock).routes(),
+            *Health(self.not_ready, self.status).routes(),
+            Mount("/photos/demo", StaticFiles(directory=str(files("broadcast_sync.show") / "demo" / "photos"))),
+        ]
+
+    def app(self) -> Starlette:
+        return Starlette(routes=self._routes)
+
+    # --- life -------------------------------------------------------------------------------------------------
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator[asyncio.Task[None]]:
+        """All loops for as long as the block runs; the task given ends only if one of them fails."""
+        await measure(self._valkey, self.clock)
+        self._started_ms = self.clock.now_ms()
+        self.hub.start()
+        for collector in (self.hub.metrics, self.ballots.metrics):
+            REGISTRY.register(collector)
+        loops = asyncio.create_task(self._loops(), name="node")
+        try:
+            ready = asyncio.create_task(self.mirror.wait_ready())
+            await asyncio.wait({loops, ready}, return_when=asyncio.FIRST_COMPLETED)
+            ready.cancel()
+            yield loops
+        finally:
+            await self.hub.stop("the server is stopping")
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self.settings.server.stop_s):
+                    await self.ballots.drain()
+            loops.cancel()
+            await asyncio.wait({loops})
+            for collector in (self.hub.metrics, self.ballots.metrics):
+                REGISTRY.unregister(collector)
+            with contextlib.suppress(*VALKEY_ERRORS):  # an engine that is away forgets us by itself
+                await self.tally.leave()
+                await self._lease.release()
+
+    async def _loops(self) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            for loop in (
+                self.mirror.run, self._lease.run, self._director.run, self.publisher.run, self.ledger.run,
+                self.canary.run, self.tally.run, self._read_cues, self._keep_time,
+            ):
+                tasks.create_task(loop(), name=loop.__qualname__)
+
+    async def _keep_time(self) -> None:
+        while True:
+            await asyncio.sleep(CLOCK_S)
+            try:
+                if not await measure(self._valkey, self.clock):
+                    log.warning("clock_step", offset_ms=round(self.clock.offset_ms))
+            except VALKEY_ERRORS:
+                pass  # the node's own clock goes on; the mirror has logged the outage
+
+    async def _read_cues(self) -> None:
+        """The last cues for the consoles of this node."""
+        while True:
+            try:
+                self._cues = await self.cue_log.recent(CUES_SHOWN)
+            except VALKEY_ERRORS:
+                pass  # the last ones stay on show
+            await asyncio.sleep(1)
+
+    # --- what the wings ask of each other ---------------------------------------------------------------------
+
+    def _pass_on(self, prepared: Prepared) -> None:
+        self.hub.publish(prepared)
+
+    async def _cue(self, session: Session, cue: CueMessage, received_ms: int) -> None:
+        assert session.identity is not None  # the route demands a role
+        session.reply(await self._intake.submit(cue, by=session.identity.user_id, received_ms=received_ms))
+
+    def _window_id(self) -> str | None:
+        window = self.mirror.stage.window
+        return window.window_id if window else None
+
+    def _report_node(self) -> NodeReport:
+        return NodeReport(self.hub.socket_count, self.hub.sent_share(), self.clock.now_ms())
+
+    def _report_director(self) -> DirectorReport:
+        stage = self.mirror.stage
+        total = stage.results.total_votes if stage.results else self.publisher.total_votes if stage.window else 0
+        return DirectorReport(
+            self.publisher.votes_per_second, total, self._watch.lag.votes, self._watch.comparison,
+            self.clock.now_ms(),
+        )
+
+    def _view_stage(self) -> StageView:
+        stage = self.mirror.stage
+        return StageView(stage.revision, stage.voting, list(legal_events(stage)), self.mirror.degraded)
+
+    def _publish_tally(self, tally: Tally) -> None:
+        self.hub.publish(Prepared.of(tally, self.clock.now_ms(), "control"))
+
+    def not_ready(self) -> list[str]:
+        """Why this node should get no traffic; empty when it should."""
+        reasons = []
+        if not self.canary.alive:
+            reasons.append("the canary did not come back through Valkey")
+        if self.mirror.degraded:
+            reasons.append("cut off from the show")
+        return reasons + self.ledger.stopped
+
+    def status(self) -> dict[str, object]:
+        stage = self.mirror.stage
+        on_air = stage.show
+        return {
+            "version": VERSION,
+            "node": self.id,
+            "uptimeS": (self.clock.now_ms() - self._started_ms) // 1000,
+            "rehearsal": self.rehearsal,
+            "guests": self.settings.auth.guests,
+            "show": on_air and {"showId": on_air.show_id, "episode": on_air.episode, "title": on_air.title},
+            "voting": stage.voting,
+            "sockets": self.hub.socket_count,
+            "degraded": self.mirror.degraded,
+            "engines": {"valkey": self.engines.valkey_version, "postgres": self.engines.postgres_version},
+            "totalVotes": self.tally.director.total_votes,
+        }
+
+
+class _Server(uvicorn.Server):
+    """uvicorn without signal handlers of its own: who stops what in which order is decided here."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def listen(settings: Settings) -> socket.socket:
+    """The listening socket, bound before anything else is started. Raises StartError."""
+    host, port = settings.server.host, settings.server.port
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    bound = socket.socket(family)
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        bound.bind((host, port))
+        bound.listen(settings.server.backlog)
+    except OSError as error:
+        bound.close()
+        if error.errno == errno.EADDRINUSE:
+            raise StartError(
+                f"port {port} on {host} is taken; stop what listens there, or set server.port "
+                "(BROADCAST_SYNC__SERVER__PORT)"
+            ) from None
+        raise StartError(f"cannot listen on {host} port {port} ({error}); set server.host and server.port") from None
+    except (OverflowError, UnicodeError):
+        bound.close()
+        raise StartError(f"{host!r} is no address to listen on; set server.host") from None
+    return bound
+
+
+def raise_file_limit() -> None:
+    """Every socket is an open file: takes as many as the system allows."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def set_up_logs(settings: Settings) -> None:
+    """structlog to standard error, the standard library's records through the same door."""
+    level = getattr(logging, settings.log.level.upper())
+    console = settings.log.format == "console" or (settings.log.format == "auto" and sys.stderr.isatty())
+    renderer: Any = structlog.dev.ConsoleRenderer() if console else structlog.processors.JSONRenderer()
+    shared: list[Any] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    structlog.configure(
+        processors=[*shared, structlog.processors.format_exc_info, renderer],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+    handler = logging.StreamHandler()
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(foreign_pre_chain=shared, processors=[
+            structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer,
+        ])
+    )
+    logging.basicConfig(level=max(level, logging.WARNING), handlers=[handler], force=True)
+
+
+async def serve_show(settings: Settings, *, rehearsal: bool) -> None:
+    """Runs a node until SIGINT or SIGTERM; a second one stops without farewells. Raises StartError."""
+    check_guests(settings)
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    with listen(settings) as bound:
+        async with open_engines(settings, serve=True) as engines:
+            await migrate(engines.postgres_url)
+            shards = settings.voting.shards
+            valkey = connect(
+                engines.valkey_url, timeout_s=settings.voting.engine_timeout_s, connections=24 + 2 * shards
+            )
+            pool = await open_pool(engines.postgres_url, size=settings.engine.postgres_pool)
+            try:
+                node = Node(settings, engines, valkey, pool, rehearsal=rehearsal)
+                if settings.show.load_demo:
+                    await node.catalogue.load_demo()
+                await _serve(node, bound, stop)
+            finally:
+                await valkey.aclose()
+                pool.terminate()
+
+
+async def _serve(node: Node, bound: socket.socket, stop: asyncio.Event) -> None:
+    config = uvicorn.Config(
+        node.app(), ws=node.hub.protocol_factory, http="httptools", lifespan="off", log_config=None,  # type: ignore[arg-type]  # uvicorn calls `ws` and asks for nothing else of it
+        access_log=False, server_header=False, timeout_graceful_shutdown=1, timeout_keep_alive=30,
+    )
+    server = _Server(config)
+    async with node.running() as loops, contextlib.AsyncExitStack() as cleanup:
+        http = asyncio.create_task(server.serve([bound]), name="http")
+        stopping = asyncio.create_task(stop.wait())
+        greet(node, bound.getsockname()[1])
+        if node.rehearsal:
+            await cleanup.enter_async_context(_rehearsal(node.settings, bound.getsockname()[1]))
+        await asyncio.wait({loops, http, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        server.should_exit = True
+        await cleanup.aclose()
+        await node.hub.stop("the server is stopping")
+        await http
+        if loops.done():
+            loops.result()
+
+
+@contextlib.asynccontextmanager
+async def _rehearsal(settings: Settings, port: int) -> AsyncIterator[None]:
+    """The rehearsal show as a child process, on the same doors as everybody else."""
+    secret = settings.control.secret_file or str(settings.data_path / "keys" / "control.secret")
+    child = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "clients.load.rehearsal", "--url", f"http://127.0.0.1:{port}", "--secret-file", secret,
+        start_new_session=True, cwd=Path(__file__).parent,
+    )
+    try:
+        yield
+    finally:
+        if child.returncode is None:
+            child.terminate()
+            try:
+                async with asyncio.timeout(1.5):
+                    await child.wait()
+            except TimeoutError:
+                child.kill()
+                await child.wait()
+
+
+def greet(node: Node, port: int) -> None:
+    """What a person at the terminal wants to know."""
+    settings = node.settings
+    host = settings.server.host if settings.loopback else "127.0.0.1"
+    url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+    engines = f"Valkey {node.engines.valkey_version}, PostgreSQL {node.engines.postgres_version}"
+    typer.echo(
+        f"\n  broadcast-sync {VERSION} is on air at {url}  ({engines})\n"
+        f"    phone          {url}/phone\n"
+        f"    studio screen  {url}/screen\n"
+        f"    control room   {url}/control\n"
+        f"  Ctrl-C stops it all.\n"
+    )
+
+
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
+    help="A real-time server for live TV voting: one cue to every screen, every vote counted once.",
+)
+
+
+@app.command()
+def serve(
+    rehearsal: Annotated[bool, typer.Option("--rehearsal", help="Run the rehearsal show against this server.")] = False,
+    guests: Annotated[str | None, typer.Option(help="none, users or all: who gets a token by asking.")] = None,
+    config: operations.Config = None,
+) -> None:
+    """Start the server; without URLs in the settings, its engines too."""
+    settings = configuration.load(config)
+    if guests is not None or (rehearsal and settings.auth.guests == "none"):
+        changed = msgspec.to_builtins(settings.auth) | {"guests": guests or "users"}
+        try:
+            settings = msgspec.structs.replace(settings, auth=msgspec.convert(changed, configuration.Auth))
+        except msgspec.ValidationError:
+            raise StartError(f"--guests: expected none, users or all, not {guests!r}", exit_code=2) from None
+    set_up_logs(settings)
+    raise_file_limit()
+    uvloop.run(serve_show(settings, rehearsal=rehearsal))
+
+
+app.command()(operations.config)
+app.command()(operations.token)
+app.add_typer(show.show_app(migrate), name="show")
+app.command()(show.cue)
+app.command()(ledger.recount)
+app.command()(ledger.migrate)
+app.command()(load.load)
+
+
+def main() -> None:
+    """The command line. Errors that have a way out are one line; exit codes: 1 failed, 2 wrong use."""
+    try:
+        app()
+    except StartError as error:
+        typer.echo(f"broadcast-sync: {error}", err=True)
+        sys.exit(error.exit_code)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+import asyncio
+import contextlib
+
+import msgspec
+from redis.asyncio import Redis
+
+from broadcast_sync.bus.connect import connect
+from broadcast_sync.bus.keys import StageKeys
+from broadcast_sync.clock import EngineClock
+from broadcast_sync.operations.canary import Canary
+from broadcast_sync.operations.tally import (
+    DirectorReport,
+    NodeReport,
+    StageView,
+    TallyReporter,
+    merge,
+    report_as_director,
+)
+from broadcast_sync.wire.server import Tally
+
+KEYS = StageKeys("default")
+CLOCK = EngineClock()
+
+
+class Console:
+    """A reporter of one node, and the tallies it made."""
+
+    def __init__(self, client: Redis, node: str, sockets: int) -> None:
+        self.tallies: asyncio.Queue[Tally] = asyncio.Queue(100)
+        self.reporter = TallyReporter(
+            client=client, keys=KEYS, clock=CLOCK, node=node,
+            report=lambda: NodeReport(sockets, 0.5, CLOCK.now_ms()),
+            stage=lambda: StageView(7, "OPEN", ["VOTING_CLOSE"], False),
+            cues=list, publish=self.tallies.put_nowait,
+        )
+
+
+async def test_a_tally_is_made_of_all_living_nodes_and_the_director(valkey: Redis) -> None:
+    stale = NodeReport(1000, 1.0, CLOCK.now_ms() - 10_000)
+    gone = NodeReport(1000, 1.0, CLOCK.now_ms() - 100_000)
+    await valkey.hset(KEYS.nodes, mapping={"stale": msgspec.json.encode(stale), "gone": msgspec.json.encode(gone)})
+    first, second = Console(valkey, "a", 30), Console(valkey, "b", 10)
+    director = DirectorReport(12.5, 345, 6, "EQUAL", CLOCK.now_ms())
+    tasks = [
+        asyncio.create_task(first.reporter.run()),
+        asyncio.create_task(second.reporter.run()),
+        asyncio.create_task(report_as_director(valkey, KEYS, CLOCK, lambda: director)),
+    ]
+    tally = await first.tallies.get()
+    while tally.sockets != 40 or tally.total_votes != 345:
+        tally = await first.tallies.get()
+    assert (tally.revision, tally.state, tally.applied, tally.degraded) == (7, "OPEN", 0.5, False)
+    assert (tally.votes_per_second, tally.ledger_lag, tally.recount) == (12.5, 6, "EQUAL")
+    assert await valkey.hget(KEYS.nodes, "gone") is None
+    for task in tasks:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+    await first.reporter.leave()
+    assert not await valkey.hexists(KEYS.nodes, "a")
+
+
+async def test_without_the_engine_a_console_still_sees_its_own_node() -> None:
+    away = connect("unix:///nonexistent.sock", timeout_s=0.2)
+    console = Console(away, "a", 3)
+    task = asyncio.create_task(console.reporter.run())
+    tally = await console.tallies.get()
+    assert (tally.sockets, tally.degraded) == (3, True)
+    task.cancel()
+    await away.aclose()
+
+
+async def test_the_canary_is_alive_only_while_its_word_comes_back(valkey: Redis) -> None:
+    canary = Canary(valkey, KEYS.canary_channel, "a", CLOCK)
+    assert not canary.alive
+    task = asyncio.create_task(canary.run())
+    while not canary.alive:  # noqa: ASYNC110 - there is no event to wait for: readyz polls it as well
+        await asyncio.sleep(0.01)
+    task.cancel()
+
+
+def test_the_share_is_weighted_by_sockets() -> None:
+    assert merge([]) == (0, 1.0)
+    assert merge([NodeReport(0, 1.0, 0)]) == (0, 1.0)
+    assert merge([NodeReport(90, 1.0, 0), NodeReport(10, 0.0, 0)]) == (100, 0.9)

@@ -1,0 +1,254 @@
+"""From a closed window to a result for ever, over real engines."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+from uuid import UUID
+
+import httpx
+import msgspec
+import pytest
+from redis.asyncio import Redis
+from starlette.applications import Starlette
+from structlog.testing import capture_logs
+
+from broadcast_sync.bus.keys import ShardKeys, StageKeys
+from broadcast_sync.ids import uuid7
+from broadcast_sync.settings import Ledger, Settings, Voting
+from broadcast_sync.settings import Show as ShowSettings
+from broadcast_sync.show.model import Ruleset, Show, Stage, Window
+from broadcast_sync.wire.prepared import Prepared
+from results.archive import Archive
+from results.certification import Certifier
+from results.publisher import BoardPublisher
+from results.routes import ResultRoutes
+from tests.support.ledger import CONTESTANTS, OPENS_MS, ORG, AlwaysHeld, cast, row, seed_episode
+from voting.ballot.gates import Gates
+from voting.ledger.store import open_pool
+from voting.ledger.writer import LedgerWriter
+
+SETTINGS = Settings(show=ShowSettings(organisation=ORG), voting=Voting(shards=2))
+
+
+class Scene:
+    """A show with an open window over two shards, its writers and its certifier."""
+
+    def __init__(self, client: Redis, pool: Any, ref: int) -> None:
+        ruleset = Ruleset("xfactor", "sha256:00", {"text": "five a night"})
+        window = Window(str(uuid7()), OPENS_MS, OPENS_MS + 90_000, OPENS_MS + 95_000, ruleset, CONTESTANTS)
+        show = Show("demo", 1, "Finale", ref, CONTESTANTS)
+        self.client = client
+        self.pool = pool
+        self.now_ms_ = OPENS_MS + 100_000
+        self.stage = Stage(ORG, 3, "e", 1, show, None, "OPEN", window)
+        self.window_id = window.window_id
+        self.gates = Gates(SETTINGS, client)
+        self.archive = Archive(pool, ORG)
+        self.writers = [LedgerWriter(ORG, n, client, pool, AlwaysHeld(), Ledger(poll_ms=1)) for n in range(2)]
+
+    def now_ms(self) -> int:
+        return self.now_ms_
+
+    def certifier(self, ledger: Ledger = Ledger(poll_ms=1)) -> Certifier:  # noqa: B008  frozen
+        return Certifier(
+            settings=ledger, organisation=ORG, gates=self.gates, pool=self.pool, archive=self.archive, clock=self,
+            software="broadcast-sync test",
+        )  # fmt: skip
+
+    async def write(self) -> None:
+        for writer in self.writers:
+            await writer.step()
+
+
+@pytest.fixture
+async def scene(valkey: Redis, postgres_url: str) -> AsyncIterator[Scene]:
+    pool = await open_pool(postgres_url)
+    made = Scene(valkey, pool, await seed_episode(pool))
+    await made.gates.opening(made.stage)
+    await cast(valkey, made.window_id, [row("c02", 3), row("c01")], 0)
+    await cast(valkey, made.window_id, [row("c02", 1, 2), row("c04")], 1)
+    yield made
+    await pool.close()
+
+
+async def test_an_equal_recount_is_certified_and_stays(scene: Scene) -> None:
+    settling = asyncio.create_task(scene.certifier().settle(scene.stage))
+    while not settling.done():
+        await scene.write()
+    result = await settling
+    assert result.certified and result.total_votes == result.ledger_total == 7
+    assert [(row.contestant_id, row.vote_count, row.rank) for row in result.results] == [
+        ("c02", 5, 1), ("c01", 1, 2), ("c04", 1, 2), ("c03", 0, 4),
+    ]  # fmt: skip
+    proof = result.certificate
+    assert proof["recount"] == "EQUAL" and proof["counts"] == proof["ledgerCounts"] == {"c01": 1, "c02": 5, "c04": 1}
+    assert (proof["showId"], proof["episode"], proof["rulesHash"]) == ("demo", 1, "sha256:00")
+    assert [fence["shard"] for fence in proof["fences"]] == [0, 1]
+    await scene.client.flushall()
+    assert await scene.certifier().settle(scene.stage) == result
+
+
+async def test_a_second_settling_at_the_same_time_gives_the_same_result(scene: Scene) -> None:
+    settling = [asyncio.create_task(scene.certifier().settle(scene.stage)) for _ in range(2)]
+    while not all(task.done() for task in settling):
+        await scene.write()
+    first, second = await asyncio.gather(*settling)
+    assert msgspec.json.encode(first) == msgspec.json.encode(second)
+    assert await scene.pool.fetchval("SELECT count(*) FROM results") == 1
+
+
+async def test_a_tally_that_was_tampered_with_is_not_certified(scene: Scene) -> None:
+    await scene.client.hincrby(ShardKeys(ORG, 1).tally(scene.window_id), "c04", 1000)
+    settling = asyncio.create_task(scene.certifier().settle(scene.stage))
+    while not settling.done():
+        await scene.write()
+    result = await settling
+    assert not result.certified
+    assert (result.total_votes, result.ledger_total, result.certificate["recount"]) == (1007, 7, "DIFFERS")
+
+
+async def test_nothing_is_certified_before_the_ledger_has_reached_every_fence(scene: Scene) -> None:
+    """One shard's writer is away: the certifier waits, says so loudly, and carries on when it is back."""
+    certifier = scene.certifier()
+    certifier._settings = msgspec.structs.replace(Ledger(poll_ms=1), fence_timeout_s=0.0)
+    with capture_logs() as logs:
+        settling = asyncio.create_task(certifier.settle(scene.stage))
+        while not any(line["event"] == "ledger_behind_fence" for line in logs):
+            await scene.writers[0].step()
+        assert not settling.done()
+        assert await scene.archive.get(UUID(scene.window_id)) is None
+        while not settling.done():
+            await scene.write()
+    assert (await settling).certified
+
+
+async def test_stored_results_over_http(scene: Scene) -> None:
+    settling = asyncio.create_task(scene.certifier().settle(scene.stage))
+    while not settling.done():
+        await scene.write()
+    stage = msgspec.structs.replace(scene.stage, voting="CLOSED", results=await settling)
+    current = [stage]
+    app = Starlette(routes=ResultRoutes(scene.archive, lambda: current[0]).routes())
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://test") as http:
+        embargoed = await http.get(f"/api/v1/results/{scene.window_id}")
+        assert embargoed.status_code == 404 and embargoed.json()["code"] == "NOT_FOUND"
+        assert (await http.get("/api/v1/results")).json() == {"results": []}
+        current[0] = msgspec.structs.replace(stage, released=True)
+        found = (await http.get(f"/api/v1/results/{scene.window_id}")).json()
+        assert found["certified"] is True and found["totalVotes"] == 7 and len(found["results"]) == 4
+        assert found["certificate"]["windowId"] == found["windowId"] == scene.window_id
+        listed = (await http.get("/api/v1/results?limit=1")).json()["results"]
+        assert [line["windowId"] for line in listed] == [scene.window_id]
+        assert [leader["contestantId"] for leader in listed[0]["leaders"]] == ["c02"]
+        assert (await http.get(f"/api/v1/results/{uuid7()}")).status_code == 404
+        wrong = ["/api/v1/results/nonsense", f"/api/v1/results/%7B{scene.window_id}%7D"]
+        wrong += [f"/api/v1/results?limit={text}" for text in ("0", "101", "-1", "1.5", "", "٣", "9" * 99)]
+        for path in wrong:
+            answer = await http.get(path)
+            assert answer.status_code == 422, path
+            assert answer.json().keys() == {"code", "message", "retryable"}
+
+
+async def test_results_without_postgres_are_503(scene: Scene) -> None:
+    away = await open_pool("postgresql://postgres@/postgres?host=/nowhere")
+    app = Starlette(routes=ResultRoutes(Archive(away, ORG), lambda: scene.stage).routes())
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://test") as http:
+        for path in ("/api/v1/results", f"/api/v1/results/{uuid7()}"):
+            answer = await http.get(path)
+            assert answer.status_code == 503 and answer.json()["retryable"] is True
+    await away.close()
+
+
+def publisher(scene: Scene) -> BoardPublisher:
+    return BoardPublisher(
+        interval_ms=1000, client=scene.client, keys=StageKeys(ORG), tallies=scene.gates, stage=scene, clock=scene,
+        lease=AlwaysHeld(),
+    )  # fmt: skip
+
+
+async def received(pubsub: Any, count: int) -> list[Prepared]:
+    found: list[Prepared] = []
+    while len(found) < count:
+        message = await pubsub.get_message(ignore_subscribe_messages=True, timeout=5)
+        if message is not None:
+            found.append(Prepared.received(message["data"]))
+    return found
+
+
+async def test_a_board_goes_to_every_channel_and_is_kept(scene: Scene) -> None:
+    boards = publisher(scene)
+    async with scene.client.pubsub() as pubsub:
+        await pubsub.subscribe(StageKeys(ORG).results_channel)
+        assert await boards.tick(OPENS_MS + 2_000)
+        first = await received(pubsub, 6)
+        assert [(item.type, item.channel) for item in first[:2]] == [
+            ("LIVE_RESULTS", "results"), ("VOTE_UPDATE", "results"),
+        ]  # fmt: skip
+        assert {item.channel for item in first[2:]} == {f"contestant:c0{n}" for n in range(1, 5)}
+        assert {item.epoch for item in first} == {scene.window_id}
+        assert [item.offset for item in first[:2]] == [OPENS_MS + 2_000, OPENS_MS + 2_001]
+        assert await scene.client.get(StageKeys(ORG).board) == first[0].json
+        await cast(scene.client, scene.window_id, [row("c03", 10)])
+        assert await boards.tick(OPENS_MS + 3_000)
+        second = await received(pubsub, 6)
+    data = second[0].decoded()["data"]
+    assert [(line["contestantId"], line["rank"], line["change"]) for line in data["results"]] == [
+        ("c03", 1, 3), ("c02", 2, -1), ("c01", 3, -1), ("c04", 3, -1),
+    ]  # fmt: skip
+    assert data["totalVotes"] == 17 and data["timeRemaining"] == 87
+    assert boards.votes_per_second == 10.0 and boards.total_votes == 17
+
+
+async def test_boards_end_with_one_last_board_after_the_close(scene: Scene) -> None:
+    boards = publisher(scene)
+    assert await boards.tick(OPENS_MS + 1_000)
+    scene.stage = msgspec.structs.replace(scene.stage, voting="CLOSED")
+    assert await boards.tick(OPENS_MS + 2_000)
+    assert not await boards.tick(OPENS_MS + 3_000)
+    assert boards.votes_per_second == 0.0
+    scene.stage = msgspec.structs.replace(scene.stage, voting="IDLE", window=None)
+    assert not await boards.tick(OPENS_MS + 4_000)
+
+
+async def test_a_director_that_comes_after_the_close_publishes_nothing(scene: Scene) -> None:
+    scene.stage = msgspec.structs.replace(scene.stage, voting="CLOSED")
+    assert not await publisher(scene).tick(OPENS_MS + 1_000)
+
+
+async def test_boards_go_on_after_an_outage(scene: Scene) -> None:
+    """The engine fails for two boards: one line when it begins, one when it is over."""
+
+    class Ticking:
+        def __init__(self) -> None:
+            self.ms = OPENS_MS
+
+        def now_ms(self) -> int:
+            self.ms += 50
+            return self.ms
+
+    failures = 2
+    resumed = asyncio.Event()
+    boards = publisher(scene)
+    boards._clock = Ticking()
+    boards._interval_ms = 50
+    real = boards.tick
+
+    async def flaky(at_ms: int) -> bool:
+        nonlocal failures
+        if failures:
+            failures -= 1
+            raise ConnectionRefusedError
+        done = await real(at_ms)
+        resumed.set()
+        return done
+
+    boards.tick = flaky  # type: ignore[method-assign]
+    with capture_logs() as logs:
+        running = asyncio.create_task(boards.run())
+        await resumed.wait()
+        await asyncio.sleep(0)
+        running.cancel()
+        await asyncio.wait([running])
+    assert [line["event"] for line in logs] == ["boards_interrupted", "boards_resumed"]

@@ -1,0 +1,164 @@
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+
+import pytest
+from redis.asyncio import Redis
+
+from broadcast_sync.bus.keys import StageKeys
+from broadcast_sync.bus.leases import Lease
+from broadcast_sync.clock import EngineClock
+from broadcast_sync.settings import Results, Settings, Show
+from broadcast_sync.show.director import Director
+from broadcast_sync.show.intake import CueIntake
+from broadcast_sync.show.mirror import StageMirror
+from broadcast_sync.show.model import SettlePort, Stage
+from broadcast_sync.show.store import StageStore
+from broadcast_sync.wire.client import CueMessage
+from broadcast_sync.wire.server import ResultsReady
+from tests.contract.show.conftest import Seen
+from tests.support.stages import FakeSettle, FakeShows, FakeWindow, results_of
+
+QUICK = Settings(show=Show(grace_s=0.2, drain_s=0.1))
+
+
+class Node:
+    """What a director needs, and a control room beside it."""
+
+    def __init__(
+        self, valkey: Redis, keys: StageKeys, store: StageStore, mirror: StageMirror, window: FakeWindow,
+        clock: EngineClock,
+    ) -> None:
+        self.valkey, self.keys, self.store, self.mirror = valkey, keys, store, mirror
+        self.window, self.clock = window, clock
+
+    async def cue(self, event: str, settings: Settings = QUICK, **data: object) -> int:
+        intake = CueIntake(settings, self.store, FakeShows(), self.window, self.clock)
+        ack = await intake.submit(CueMessage(event, data=data), by="anna", received_ms=self.clock.now_ms())
+        return ack.revision
+
+    @contextlib.asynccontextmanager
+    async def directing(
+        self, settle: SettlePort, settings: Settings = QUICK, holder: str = "n1"
+    ) -> AsyncIterator[Lease]:
+        lease = Lease(self.valkey, self.keys.lease("default", "director"), holder, ttl_ms=600)
+        director = Director(settings, lease, self.mirror, self.store, self.clock, self.window, settle)
+        tasks = [asyncio.create_task(lease.run()), asyncio.create_task(director.run())]
+        try:
+            yield lease
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)
+
+    async def until(self, voting: str) -> Stage:
+        while self.mirror.stage.voting != voting:
+            await self.mirror.wait_change(self.mirror.stage)
+        return self.mirror.stage
+
+
+@pytest.fixture
+def node(
+    valkey: Redis, keys: StageKeys, store: StageStore, mirror: StageMirror, window: FakeWindow, clock: EngineClock
+) -> Node:
+    return Node(valkey, keys, store, mirror, window, clock)
+
+
+async def test_a_window_closes_at_its_time_and_is_settled(node: Node, seen: Seen) -> None:
+    settle = FakeSettle()
+    async with node.directing(settle):
+        await node.cue("SHOW_START", showId="demo", episode=1)
+        await node.cue("VOTING_OPEN", duration=2)
+        opened = await node.until("OPEN")
+        closing = await node.until("CLOSING")
+        closed = await node.until("CLOSED")
+    assert opened.window is not None and closing.window is not None
+    assert closing.window.closes_ms == opened.window.closes_ms and closing.window.reason == "TIMER"
+    assert closed.results == results_of(opened.window.window_id) and closed.released
+    assert settle.calls == 1
+    types = [message.type for message in seen.messages if message.offset is not None]
+    assert types == [
+        "STATE_UPDATE", "VOTING_OPEN", "STATE_UPDATE", "VOTING_CLOSED", "STATE_UPDATE", "RESULTS_READY", "STATE_UPDATE",
+    ]
+    assert node.window.told
+
+
+async def test_results_can_wait_for_their_cue(node: Node) -> None:
+    settings = Settings(show=QUICK.show, results=Results(release="cue"))
+    async with node.directing(FakeSettle(), settings):
+        await node.cue("SHOW_START", showId="demo", episode=1)
+        await node.cue("VOTING_OPEN", duration=1)
+        closed = await node.until("CLOSED")
+        assert closed.results is not None and not closed.released
+        await node.cue("RESULTS_RELEASE")
+        assert (await node.store.load()).released
+
+
+async def test_a_long_window_is_warned_of_at_its_minute(node: Node, seen: Seen) -> None:
+    async with node.directing(FakeSettle()):
+        await node.cue("SHOW_START", showId="demo", episode=1)
+        await node.cue("VOTING_OPEN", duration=61)
+        await seen.until(lambda: bool(seen.of("WARNING")))
+        assert node.mirror.stage.window is not None and node.mirror.stage.window.warned
+    assert b'"remaining":60' in seen.of("WARNING")[0].data_json
+
+
+async def test_settling_is_tried_again_until_it_works(node: Node) -> None:
+    settle = FakeSettle(failures=3)
+    async with node.directing(settle):
+        await node.cue("SHOW_START", showId="demo", episode=1)
+        await node.cue("VOTING_OPEN", duration=1)
+        await node.until("CLOSED")
+    assert settle.calls == 4
+
+
+async def test_even_a_bug_in_settling_does_not_stop_the_director(node: Node) -> None:
+    settle = FakeSettle(failures=1, error=ValueError("a bug"))
+    async with node.directing(settle):
+        await node.cue("SHOW_START", showId="demo", episode=1)
+        await node.cue("VOTING_OPEN", duration=1)
+        await node.until("CLOSED")
+    assert settle.calls == 2
+
+
+class NeverSettles:
+    async def settle(self, stage: Stage) -> ResultsReady:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+
+async def test_the_next_director_carries_on(node: Node) -> None:
+    async with node.directing(NeverSettles(), holder="n1") as first:
+        await first.wait_held()
+        await node.cue("SHOW_START", showId="demo", episode=1)
+        await node.cue("VOTING_OPEN", duration=1)
+        await node.until("CLOSING")
+    async with node.directing(FakeSettle(), holder="n2") as second:
+        await node.until("CLOSED")
+        assert second.token == 2
+
+
+async def test_a_window_whose_data_are_lost_does_not_hold_up_the_next(node: Node) -> None:
+    async with node.directing(NeverSettles()):
+        await node.cue("SHOW_START", showId="demo", episode=1)
+        await node.cue("VOTING_OPEN", duration=1)
+        await node.until("CLOSING")
+        await node.valkey.delete(node.keys.state)
+        await node.cue("SHOW_START", showId="demo", episode=1)
+        await node.cue("VOTING_OPEN", duration=1)
+        await node.until("OPEN")
+        stage = await node.until("CLOSING")
+        assert stage.revision == 3
+
+
+async def test_a_close_that_falls_into_an_outage_is_made_good_with_its_announced_time(node: Node) -> None:
+    async with node.directing(FakeSettle()):
+        await node.cue("SHOW_START", showId="demo", episode=1)
+        await node.cue("VOTING_OPEN", duration=1)
+        opened = await node.until("OPEN")
+        await node.valkey.client_pause(2_000)
+        closed = await node.until("CLOSED")
+    assert opened.window is not None and closed.window is not None
+    assert (closed.window.closes_ms, closed.window.reason) == (opened.window.closes_ms, "TIMER")

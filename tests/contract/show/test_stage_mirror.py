@@ -1,0 +1,143 @@
+from __future__ import annotations
+
+import asyncio
+
+import msgspec
+from redis.asyncio import Redis
+
+from broadcast_sync.bus.keys import StageKeys
+from broadcast_sync.clock import EngineClock
+from broadcast_sync.show.machine import Command, EndShow, ExtendVoting, StartPerformance, StartShow, decide
+from broadcast_sync.show.mirror import StageMirror
+from broadcast_sync.show.store import Committed, StageStore
+from broadcast_sync.wire.prepared import Prepared
+from broadcast_sync.wire.server import Countdown, VoteUpdate
+from tests.contract.show.conftest import Seen
+from tests.support.stages import SHOW, open_voting
+
+
+async def take(store: StageStore, clock: EngineClock, *commands: Command) -> None:
+    for command in commands:
+        stage, now_ms = await store.load(), clock.now_ms()
+        assert isinstance(await store.commit(stage.revision, decide(stage, command, now_ms), now_ms), Committed)
+
+
+async def cut(valkey: Redis) -> None:
+    """Cuts every subscriber off."""
+    await valkey.client_kill_filter(_type="pubsub")
+
+
+async def test_events_arrive_in_order_and_after_their_stage(
+    mirror: StageMirror, store: StageStore, clock: EngineClock, seen: Seen
+) -> None:
+    seen_open: list[str] = []
+    deliver = mirror._on_message
+
+    def check(message: Prepared) -> None:
+        if message.type == "VOTING_OPEN":
+            seen_open.append(mirror.stage.voting)
+        deliver(message)
+
+    mirror._on_message = check
+    await take(store, clock, StartShow(SHOW), StartPerformance("c01"), open_voting(90))
+    await seen.until(lambda: len(seen.offsets) == 4)
+    assert seen.offsets == [1, 2, 3, 4] and seen_open == ["OPEN"]
+    assert mirror.stage == await store.load()
+    assert mirror.position("show") == (mirror.stage.epoch, 4)
+    missed = mirror.replay("show", mirror.stage.epoch, 2)
+    assert missed is not None and [message.type for message in missed] == ["VOTING_OPEN", "STATE_UPDATE"]
+    assert mirror.replay("results", mirror.stage.epoch, 0) is None
+    assert mirror.replay("show", "another", 2) is None
+
+
+async def test_what_was_missed_while_cut_off_comes_once_and_in_order(
+    mirror: StageMirror, store: StageStore, clock: EngineClock, seen: Seen, valkey: Redis
+) -> None:
+    await take(store, clock, StartShow(SHOW))
+    await seen.until(lambda: seen.offsets == [1])
+    for last in (4, 7, 10):
+        await cut(valkey)
+        await take(store, clock, StartPerformance("c01"), EndShow(), StartShow(SHOW))
+        await seen.until(lambda last=last: len(seen.offsets) >= last)  # type: ignore[misc]
+    assert seen.offsets == list(range(1, 11))
+
+
+async def test_a_cut_shows_as_degraded_and_heals(mirror: StageMirror, seen: Seen, valkey: Redis) -> None:
+    await cut(valkey)
+
+    def said() -> list[bool]:
+        return [msgspec.json.decode(message.data_json)["degraded"] for message in seen.of("STATE_UPDATE")]
+
+    await seen.until(lambda: said()[-2:] == [True, False])
+
+
+async def test_a_node_that_lost_its_place_shows_the_stage_as_it_is(
+    mirror: StageMirror, store: StageStore, clock: EngineClock, seen: Seen, valkey: Redis, keys: StageKeys
+) -> None:
+    await take(store, clock, StartShow(SHOW), StartPerformance("c01"))
+    await seen.until(lambda: len(seen.offsets) == 2)
+    old = mirror.stage.epoch
+    await valkey.flushall()
+    await take(store, clock, StartShow(SHOW))
+    await seen.until(lambda: mirror.stage.epoch != old and seen.messages[-1].offset is None)
+    assert mirror.stage == await store.load()
+    assert mirror.replay("show", old, 1) is None
+    assert msgspec.json.decode(seen.messages[-1].data_json)["revision"] == 1
+    await take(store, clock, EndShow())
+    await seen.until(lambda: seen.messages[-1].offset == 2)
+
+
+async def test_a_new_mirror_starts_level_and_can_replay(
+    store: StageStore, clock: EngineClock, valkey: Redis, keys: StageKeys
+) -> None:
+    await take(store, clock, StartShow(SHOW), open_voting(90))
+    seen = Seen()
+    mirror = StageMirror(valkey, keys, store, clock, "default", seen)
+    task = asyncio.create_task(mirror.run())
+    await mirror.wait_ready()
+    replayed = mirror.replay("show", mirror.stage.epoch, 0)
+    assert replayed is not None and [message.offset for message in replayed] == [1, 2, 3]
+    assert seen.offsets == []
+    assert [message.type for message in mirror.snapshot("show")] == ["STATE_UPDATE", "TIME_UPDATE"]
+    task.cancel()
+    await asyncio.wait([task])
+
+
+async def test_the_countdown_ticks_from_the_nodes_own_clock(
+    mirror: StageMirror, store: StageStore, clock: EngineClock, seen: Seen
+) -> None:
+    await take(store, clock, StartShow(SHOW), open_voting(10))
+    await seen.until(lambda: len(seen.of("COUNTDOWN")) >= 2)
+    assert [msgspec.json.decode(message.data_json)["remaining"] for message in seen.of("COUNTDOWN")] == [10, 9]
+    assert len(seen.of("TIME_UPDATE")) == 1
+    await take(store, clock, ExtendVoting(22))
+    await seen.until(lambda: len(seen.of("TIME_UPDATE")) == 2)
+    assert msgspec.json.decode(seen.of("TIME_UPDATE")[-1].data_json)["remaining"] == 30
+
+
+async def test_boards_pass_through_and_the_last_is_kept_for_joiners(
+    mirror: StageMirror, seen: Seen, valkey: Redis, keys: StageKeys, clock: EngineClock
+) -> None:
+    for total in (1, 2):
+        board = Prepared.of(VoteUpdate([], total), clock.now_ms(), "results")
+        await valkey.publish(keys.results_channel, board.json)
+    await valkey.publish(keys.results_channel, b"not json")
+    await valkey.publish(keys.results_channel, b'{"type":"NEW","data":{},"timestamp":""}')
+    await valkey.publish(keys.control_channel, Prepared.of(Countdown(1), clock.now_ms()).json)
+    await seen.until(lambda: len(seen.messages) >= 4)
+    assert [message.channel for message in seen.messages[-3:]] == ["results", "results", "control"]
+    assert [msgspec.json.decode(message.data_json)["totalVotes"] for message in mirror.snapshot("results")] == [2]
+
+
+async def test_the_countdown_goes_on_while_the_engine_does_not_answer(
+    mirror: StageMirror, store: StageStore, clock: EngineClock, seen: Seen, valkey: Redis
+) -> None:
+    await take(store, clock, StartShow(SHOW), open_voting(10))
+    await seen.until(lambda: bool(seen.of("COUNTDOWN")))
+    await valkey.client_pause(3_500)
+    await seen.until(lambda: mirror.degraded)
+    await seen.until(lambda: not mirror.degraded and len(seen.of("COUNTDOWN")) >= 5)
+    remaining = [msgspec.json.decode(message.data_json)["remaining"] for message in seen.of("COUNTDOWN")]
+    assert remaining == list(range(10, 10 - len(remaining), -1))
+    await take(store, clock, StartPerformance("c01"))
+    await seen.until(lambda: len(seen.offsets) == 4)

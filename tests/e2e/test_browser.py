@@ -1,0 +1,133 @@
+"""A whole show on all three pages in a real Chromium. Screenshots go to SCREENSHOTS (`make screenshots`: docs/img)."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from playwright.async_api import Browser, Page, async_playwright, expect
+
+from tests.e2e.conftest import Starter
+from tests.support.process import ROOT
+from tests.support.viewer import Viewer
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+CHROMIUM = next((path for name in BROWSERS if (path := shutil.which(name))), "")
+SHOTS = Path(os.environ.get("SCREENSHOTS", ROOT / ".test-output"))
+ARGUMENTS = [
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync", "--force-color-profile=srgb",
+]
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(150)]
+
+
+@pytest.fixture
+async def browser() -> AsyncIterator[Browser]:
+    assert CHROMIUM, "no Chromium: `make test` installs it"
+    async with async_playwright() as playwright:
+        running = await playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield running
+        await running.close()
+
+
+async def page_of(browser: Browser, url: str, width: int, height: int, scale: float = 1) -> Page:
+    context = await browser.new_context(viewport={"width": width, "height": height}, device_scale_factor=scale)
+    page = await context.new_page()
+    faults: list[str] = []
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    page.on("console", lambda message: faults.append(message.text) if message.type == "error" else None)
+    page.faults = faults  # type: ignore[attr-defined]  # read by the test at its end
+    await page.goto(url)
+    return page
+
+
+async def shot(page: Page, name: str) -> None:
+    await page.wait_for_timeout(700)  # let the motion come to rest for the picture
+    await page.screenshot(path=SHOTS / f"{name}.png")
+
+
+async def press(page: Page, event: str, times: int = 1) -> None:
+    button = page.get_by_test_id(f"cue-{event}")
+    for _ in range(times):
+        await button.click()
+
+
+async def test_a_whole_show_on_all_three_pages(browser: Browser, start_server: Starter) -> None:
+    server = start_server({"show.grace_s": 1}, "--guests", "all")
+    token = server.run("token", "--role", "control").stdout.strip()
+    home = await page_of(browser, server.url, 1280, 800)
+    console = await page_of(browser, f"{server.url}/control#token={token}", 1366, 1024)
+    screen = await page_of(browser, f"{server.url}/screen", 1920, 1080)
+    phone = await page_of(browser, f"{server.url}/phone", 390, 844, 2)
+
+    await phone.get_by_test_id("join").click()
+    await shot(phone, "phone-waiting")
+    await press(console, "SHOW_START")
+    await expect(console.get_by_test_id("cue-VOTING_OPEN")).to_be_enabled()
+    await console.get_by_test_id("duration").fill("45")
+    await shot(screen, "screen-idle")
+    await press(console, "VOTING_OPEN")
+
+    await expect(phone.get_by_test_id("vote-c01")).to_be_enabled()
+    voters = [await Viewer.open(server.url, token=each) for each in server.tokens(60)]
+    for number, voter in enumerate(voters):
+        for ballot in range(5 - number % 3):
+            await voter.vote(ballot, f"c{1 + (number * 7 + ballot * ballot) % 12:02d}")
+    await phone.get_by_test_id("vote-c07").click()
+    await expect(phone.get_by_test_id("remaining")).to_contain_text("4")
+    await expect(screen.get_by_test_id("total")).to_contain_text("241")
+    await expect(screen.get_by_test_id("row-c07")).to_be_visible()
+    for page, name in ((home, "home"), (phone, "phone-open"), (screen, "screen-open"), (console, "control-open")):
+        await shot(page, name)
+
+    for _ in range(4):
+        await phone.get_by_test_id("vote-c03").click()
+        await phone.wait_for_timeout(250)
+    await expect(phone.get_by_test_id("remaining")).to_contain_text("0")
+    await expect(phone.get_by_test_id("countdown")).to_have_text("0:09", timeout=60_000)
+    await shot(screen, "screen-countdown")
+    await shot(phone, "phone-countdown")
+
+    await expect(phone.get_by_test_id("winner")).to_be_visible(timeout=30_000)
+    await expect(screen.get_by_test_id("winner")).to_be_visible(timeout=10_000)
+    await expect(console.get_by_test_id("cue-SHOW_END")).to_be_enabled()
+    results = await voters[0].expect("RESULTS_READY")
+    assert (results["data"]["certified"], results["data"]["totalVotes"]) == (True, 245)
+    winner = results["data"]["results"][0]["contestantName"]
+    await expect(phone.get_by_test_id("winner")).to_contain_text(winner)
+    await phone.wait_for_timeout(2500)  # the reveal takes its time
+    for page, name in ((phone, "phone-result"), (screen, "screen-result"), (console, "control-result")):
+        await shot(page, name)
+
+    await press(console, "SHOW_END", times=2)
+    await expect(console.get_by_test_id("cue-SHOW_START")).to_be_enabled()
+    for page in (home, console, screen, phone):
+        assert page.faults == []  # type: ignore[attr-defined]  # set in page_of
+    for voter in voters:
+        await voter.close()
+
+
+async def test_a_phone_in_a_tunnel_and_a_blind_console(browser: Browser, start_server: Starter) -> None:
+    server = start_server({"show.grace_s": 1}, "--guests", "all")
+    token = server.run("token", "--role", "control").stdout.strip()
+    console = await page_of(browser, f"{server.url}/control#token={token}", 1366, 1024)
+    phone = await page_of(browser, f"{server.url}/phone", 390, 844, 2)
+    await phone.get_by_test_id("join").click()
+    server.cue("SHOW_START", {"showId": "demo", "episode": 1})
+    server.cue("VOTING_OPEN", {"duration": 120})
+    await expect(phone.get_by_test_id("vote-c01")).to_be_enabled()
+    server.kill()
+    await expect(phone.get_by_text("Reconnecting").first).to_be_visible()
+    await phone.get_by_test_id("vote-c05").click()
+    await console.wait_for_timeout(2500)
+    await shot(phone, "phone-tunnel")
+    await shot(console, "control-blind")
+    server.start()
+    await expect(phone.get_by_test_id("remaining")).to_contain_text("4", timeout=30_000)
+    await expect(console.get_by_test_id("cue-VOTING_CLOSE")).to_be_enabled(timeout=30_000)
+    await press(console, "VOTING_CLOSE", times=2)
+    await expect(phone.get_by_test_id("winner")).to_be_visible(timeout=30_000)

@@ -1,0 +1,98 @@
+"""Shows, windows and results to test with, and ports that count calls instead of votes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from broadcast_sync.errors import Refusal
+from broadcast_sync.show.machine import Command, OpenVoting, StartShow, decide
+from broadcast_sync.show.model import Ruleset, Show, Stage
+from broadcast_sync.wire.server import ContestantInfo, ResultsReady
+
+NOW = 1_795_000_000_000
+RULES = Ruleset("xfactor", "hash", {"free": "5 votes"})
+LINE_UP = (
+    ContestantInfo("c01", 1, "Sok Dara", "", "active"),
+    ContestantInfo("c02", 2, "Chan Sreymom", "", "active"),
+    ContestantInfo("c03", 3, "Keo Rithy", "", "eliminated"),
+)
+SHOW = Show("demo", 1, "Voices of the Mekong", 7, LINE_UP)
+
+
+def open_voting(
+    duration_s: object = 90, window_id: str = "w1", contestants: tuple[str, ...] | None = None, grace_ms: int = 5_000
+) -> OpenVoting:
+    return OpenVoting(window_id, duration_s, contestants, RULES, grace_ms)
+
+
+def results_of(window_id: str) -> ResultsReady:
+    return ResultsReady(window_id, [], 12, True, 12, {"algorithm": "none"})
+
+
+def on_air() -> Stage:
+    return decide(Stage("default"), StartShow(SHOW), NOW).stage
+
+
+def after(stage: Stage, command: Command, now_ms: int = NOW) -> Stage:
+    return decide(stage, command, now_ms).stage
+
+
+class SetClock:
+    """A clock that stands until it is moved."""
+
+    def __init__(self, now_ms: int = NOW) -> None:
+        self.ms = now_ms
+
+    def now_ms(self) -> int:
+        return self.ms
+
+
+class FakeShows:
+    """A catalogue of one episode."""
+
+    async def find(self, show_id: str, episode: int) -> Show | None:
+        return SHOW if (show_id, episode) == ("demo", 1) else None
+
+
+class FakeWindow:
+    """A window port that remembers what it was told."""
+
+    def __init__(self) -> None:
+        self.opened: list[Stage] = []
+        self.told: list[Stage] = []
+        self.error: Exception | None = None
+
+    def ruleset(self, name: str | None) -> Ruleset:
+        if name not in (None, "xfactor"):
+            raise Refusal("CUE_REJECTED", f"There is no ruleset {name}.")
+        return RULES
+
+    async def opening(self, stage: Stage) -> None:
+        self.opened.append(stage)
+        if self.error:
+            raise self.error
+
+    async def changed(self, stage: Stage) -> None:
+        self.told.append(stage)
+        if self.error:
+            raise self.error
+
+
+class FakeSettle:
+    """A settle port that fails `failures` times first."""
+
+    def __init__(self, failures: int = 0, error: Exception | None = None) -> None:
+        self.calls = 0
+        self.failures = failures
+        self.error = error or ConnectionError("engine away")
+
+    async def settle(self, stage: Stage) -> ResultsReady:
+        self.calls += 1
+        if self.calls <= self.failures:
+            raise self.error
+        assert stage.window is not None
+        return results_of(stage.window.window_id)
+
+
+def types(events: tuple[Any, ...]) -> list[str]:
+    return [event.TYPE for event in events]

@@ -1,0 +1,404 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { BroadcastSync } from "../../clients/web/static/sdk.js";
+import { FakeTime, fakeNetwork, iso, settled, stage, windowAt } from "./fakes.mjs";
+
+const ACK = { voteId: "v", status: "queued", contestantId: "c01", voteType: "free", voteCount: 1, replayed: false };
+
+function client(options = {}) {
+  const time = new FakeTime();
+  const network = fakeNetwork();
+  let ids = 0;
+  const show = new BroadcastSync({
+    WebSocket: network.FakeSocket,
+    now: time.now,
+    random: () => 0.5,
+    setTimeout: time.setTimeout,
+    clearTimeout: time.clearTimeout,
+    newId: () => `id-${++ids}`,
+    ...options,
+  });
+  return { show, time, network };
+}
+
+/** Connected, welcomed and signed in, with a window of `seconds` open. */
+async function open(seconds = 60, options = {}) {
+  const c = client(options);
+  c.show.connect("ws://test/voting/sync", { token: "jwt" });
+  signIn(c);
+  c.network.last().say("STATE_UPDATE", stage({ voting: "OPEN", window: windowAt(c.time, seconds) }));
+  await settled();
+  return c;
+}
+
+function signIn({ network, time }) {
+  const socket = network.last();
+  socket.accept();
+  socket.say("WELCOME", { sessionId: "s", node: "n", serverTime: iso(time.ms), pingInterval: 20 });
+  socket.say("AUTH_OK", { userId: "u1", roles: ["user"], organizationId: "o", expiresAt: "", remaining: { free: 5 } });
+  return socket;
+}
+
+test("signs in and subscribes as soon as the socket is open", async () => {
+  const { network } = await open();
+  assert.deepEqual(network.last().sent.slice(0, 2), [
+    { type: "AUTH", token: "jwt" },
+    { type: "SUBSCRIBE", channels: ["show", "results"] },
+  ]);
+});
+
+test("a vote resolves with its ack and moves the votes left", async () => {
+  const { show, network } = await open();
+  const vote = show.vote("c01");
+  assert.equal(show.waiting, 1);
+  assert.deepEqual(network.last().of("VOTE"), [
+    { type: "VOTE", id: "id-1", contestantId: "c01", voteType: "free", voteCount: 1 },
+  ]);
+  network.last().say("VOTE_ACK", { id: "id-1", ...ACK, remaining: { free: 4 } });
+  assert.equal((await vote).status, "queued");
+  assert.deepEqual(show.state.remaining, { free: 4 });
+  assert.equal(show.waiting, 0);
+});
+
+test("a refusal rejects with its code and is not sent again", async () => {
+  const { show, network, time } = await open();
+  const vote = show.vote("c01");
+  network.last().say("ERROR", { code: "NO_FREE_VOTES", message: "none left", retryable: false, id: "id-1" });
+  await assert.rejects(vote, { code: "NO_FREE_VOTES", retryable: false });
+  await time.pass(10_000);
+  assert.equal(network.last().of("VOTE").length, 1);
+});
+
+test("a vote without a token is refused at once", async () => {
+  const { show } = client();
+  show.connect("ws://test/", {});
+  await assert.rejects(show.vote("c01"), { code: "UNAUTHENTICATED" });
+});
+
+for (const code of ["TRY_AGAIN", "BUSY", "RATE_LIMIT"]) {
+  test(`${code} sends the same id again, not before retryAfter`, async () => {
+    const { show, network, time } = await open();
+    const vote = show.vote("c01");
+    network.last().say("ERROR", { code, message: "", retryable: true, retryAfter: 2, id: "id-1" });
+    await time.pass(1_999);
+    assert.equal(network.last().of("VOTE").length, 1);
+    await time.pass(2);
+    assert.deepEqual(network.last().of("VOTE").map((m) => m.id), ["id-1", "id-1"]);
+    network.last().say("VOTE_ACK", { id: "id-1", ...ACK, remaining: { free: 4 }, replayed: true });
+    assert.equal((await vote).replayed, true);
+  });
+}
+
+test("a lost answer sends the same id again", async () => {
+  const { show, network, time } = await open();
+  show.vote("c01").catch(() => {});
+  await time.pass(4_100);
+  assert.deepEqual(network.last().of("VOTE").map((m) => m.id), ["id-1", "id-1"]);
+});
+
+test("an unanswered vote survives a reconnect with its id, and waits for AUTH_OK", async () => {
+  const { show, network, time } = await open();
+  const vote = show.vote("c01");
+  network.last().fall(1006);
+  await time.pass(300);
+  const socket = network.last();
+  assert.equal(network.sockets.length, 2);
+  socket.accept();
+  socket.say("WELCOME", { sessionId: "s", node: "n", serverTime: iso(time.ms), pingInterval: 20 });
+  assert.equal(socket.of("VOTE").length, 0);
+  socket.say("AUTH_OK", { userId: "u1", roles: ["user"], organizationId: "o", expiresAt: "", remaining: null });
+  assert.deepEqual(socket.of("VOTE").map((m) => m.id), ["id-1"]);
+  socket.say("VOTE_ACK", { id: "id-1", ...ACK, remaining: { free: 4 } });
+  await vote;
+  assert.equal(show.waiting, 0);
+});
+
+test("a vote made while offline goes out when the connection is back", async () => {
+  const { show, network, time } = await open();
+  network.last().fall(1006);
+  show.vote("c01").catch(() => {});
+  await time.pass(300);
+  assert.deepEqual(signIn({ network, time }).of("VOTE").map((m) => m.id), ["id-1"]);
+});
+
+test("after the hard close nothing is sent any more, and the vote is UNCONFIRMED", async () => {
+  const { show, network, time } = await open(10);
+  const refused = assert.rejects(show.vote("c01"), { code: "UNCONFIRMED" });
+  await time.pass(15_001);
+  const sent = network.last().of("VOTE").length;
+  await time.pass(12_000);
+  await refused;
+  assert.equal(network.last().of("VOTE").length, sent);
+});
+
+test("a vote of one window is never sent into the next", async () => {
+  const { show, network, time } = await open(10);
+  const refused = assert.rejects(show.vote("c01"), { code: "UNCONFIRMED" });
+  network.last().fall(1006);
+  await time.pass(300);
+  await time.pass(16_000);
+  const socket = network.last();
+  socket.accept();
+  socket.say("STATE_UPDATE", stage({ voting: "OPEN", revision: 9, window: windowAt(time, 60, { windowId: "w2" }) }));
+  socket.say("AUTH_OK", { userId: "u1", roles: ["user"], organizationId: "o", expiresAt: "", remaining: null });
+  await time.pass(9_000);
+  await refused;
+  assert.equal(socket.of("VOTE").length, 0);
+});
+
+test("votes kept over a reload go out again with their ids", async () => {
+  let kept = [];
+  const keep = { load: () => kept, save: (votes) => (kept = structuredClone(votes)) };
+  const first = await open(60, { keep });
+  first.show.vote("c03").catch(() => {});
+  assert.equal(kept.length, 1);
+
+  const second = client({ keep });
+  second.show.connect("ws://test/", { token: "jwt" });
+  const [[message, vote]] = second.show.resumeVotes();
+  assert.equal(message.contestantId, "c03");
+  const socket = signIn(second);
+  assert.deepEqual(socket.of("VOTE").map((m) => m.id), ["id-1"]);
+  socket.say("VOTE_ACK", { id: "id-1", ...ACK, remaining: { free: 4 }, replayed: true });
+  assert.equal((await vote).replayed, true);
+  assert.deepEqual(kept, []);
+});
+
+test("reconnects with full jitter, doubling up to the cap", async () => {
+  const { show, network, time } = client({ backoff: { base: 1000, cap: 5000 } });
+  show.connect("ws://test/", {});
+  for (const wait of [500, 1000, 2000, 2500, 2500]) {
+    const before = network.sockets.length;
+    network.last().fall(1006);
+    await time.pass(wait - 1);
+    assert.equal(network.sockets.length, before);
+    await time.pass(1);
+    assert.equal(network.sockets.length, before + 1);
+  }
+});
+
+test("a settled connection starts the backoff anew", async () => {
+  const { show, network, time } = client({ backoff: { base: 1000, cap: 60_000 } });
+  show.connect("ws://test/", {});
+  for (let i = 0; i < 4; i++) {
+    network.last().fall(1006);
+    await time.pass(10_000);
+  }
+  network.last().accept();
+  await time.pass(5_000);
+  const before = network.sockets.length;
+  network.last().fall(1006);
+  await time.pass(500);
+  assert.equal(network.sockets.length, before + 1);
+});
+
+for (const code of [4000, 4001, 4499, 1001]) {
+  test(`close ${code} reconnects`, async () => {
+    const { network, time } = await open();
+    network.last().fall(code);
+    await time.pass(20_000);
+    assert.ok(network.sockets.length > 1);
+  });
+}
+
+for (const code of [4500, 4502, 4999]) {
+  test(`close ${code} does not reconnect and says why`, async () => {
+    const { show, network, time } = await open();
+    const said = [];
+    show.on("refused", (refused) => said.push(refused));
+    network.last().fall(code, "because");
+    await time.pass(60_000);
+    assert.equal(network.sockets.length, 1);
+    assert.equal(show.connection, "closed");
+    assert.equal(said[0].code, code);
+    assert.ok(said[0].reason.length > 5);
+  });
+}
+
+test("RECONNECT is honoured at its own slot, even if the server closes before", async () => {
+  const { network, time } = await open();
+  network.last().say("RECONNECT", { afterMs: 3000, reason: "deploy" });
+  await time.pass(1000);
+  network.last().fall(4000);
+  await time.pass(1_999);
+  assert.equal(network.sockets.length, 1);
+  await time.pass(1);
+  assert.equal(network.sockets.length, 2);
+});
+
+test("RECONNECT moves a connection the server has left open", async () => {
+  const { network, time } = await open();
+  network.last().say("RECONNECT", { afterMs: 3000, reason: "deploy" });
+  await time.pass(3000);
+  assert.equal(network.sockets.length, 2);
+  assert.equal(network.sockets[0].closedWith, 1000);
+});
+
+test("resumes from the last offset and drops what it has seen", async () => {
+  const { show, network, time } = await open();
+  const at = (offset) => ({ channel: "show", epoch: "e1", offset });
+  const seen = [];
+  show.on("message", (message) => message.offset && seen.push(message.offset));
+  network.last().say("WARNING", { code: "1_MINUTE", remaining: 60 }, at(7));
+  network.last().say("WARNING", { code: "1_MINUTE", remaining: 60 }, at(7));
+  network.last().fall(1006);
+  await time.pass(300);
+  const socket = signIn({ network, time });
+  assert.deepEqual(socket.of("SUBSCRIBE")[0].since, { show: { epoch: "e1", offset: 7 } });
+  socket.say("SUBSCRIBED", { channel: "show", recovered: true, epoch: "e1", offset: 9 });
+  for (const offset of [7, 8, 9]) socket.say("WARNING", { code: "1_MINUTE", remaining: 60 }, at(offset));
+  assert.deepEqual(seen, [7, 8, 9]);
+});
+
+test("a snapshot is taken whatever its offset, and so is a new epoch", async () => {
+  const { show, network } = await open();
+  const socket = network.last();
+  socket.say("STATE_UPDATE", stage({ revision: 5 }), { channel: "show", epoch: "e1", offset: 9 });
+  socket.say("SUBSCRIBED", { channel: "show", recovered: false, epoch: "e2", offset: 4 });
+  socket.say("STATE_UPDATE", stage({ revision: 6 }), { channel: "show", epoch: "e2", offset: 4 });
+  assert.equal(show.state.revision, 6);
+});
+
+test("4004 forgets the position", async () => {
+  const { network, time } = await open();
+  network.last().say("WARNING", { code: "1_MINUTE", remaining: 60 }, { channel: "show", epoch: "e1", offset: 7 });
+  network.last().fall(4004);
+  await time.pass(300);
+  network.last().accept();
+  assert.equal(network.last().of("SUBSCRIBE")[0].since, undefined);
+});
+
+test("counts down by the corrected clock, without any message", async () => {
+  const { show, network, time } = client();
+  show.connect("ws://test/", {});
+  const socket = network.last();
+  socket.accept();
+  const ahead = 7_000; // the server's clock is 7 s ahead of this machine's
+  socket.say("PONG", { t0: time.ms - 40, t1: time.ms - 20 + ahead, t2: time.ms - 20 + ahead });
+  const window = windowAt({ ms: time.ms + ahead }, 5);
+  const seconds = [];
+  show.on("second", (s) => seconds.push(s));
+  socket.say("STATE_UPDATE", stage({ voting: "OPEN", window }));
+  assert.equal(show.remainingMs, 5000);
+  await time.pass(6_000);
+  assert.deepEqual(seconds, [5, 4, 3, 2, 1, 0]);
+});
+
+test("the countdown goes on while the connection is lost", async () => {
+  const { show, network, time } = await open(5);
+  const seconds = [];
+  show.on("second", (s) => seconds.push(s));
+  network.last().fall(1006);
+  await time.pass(5_100);
+  assert.deepEqual(seconds, [4, 3, 2, 1, 0]);
+});
+
+test("an extension moves the close", async () => {
+  const { show, network, time } = await open(10);
+  network.last().say("TIME_UPDATE", { remaining: 70, closesAt: iso(time.ms + 70_000) });
+  assert.equal(show.seconds, 70);
+});
+
+test("is blind after 2 s without a connection, live again after WELCOME", async () => {
+  const { show, network, time } = await open(60, { backoff: { base: 60_000, cap: 60_000 } });
+  const said = [];
+  show.on("connection", (c) => said.push(c));
+  network.last().fall(1006);
+  await time.pass(1_999);
+  assert.deepEqual(said, ["connecting"]);
+  await time.pass(1);
+  assert.deepEqual(said, ["connecting", "blind"]);
+  await time.pass(28_000);
+  signIn({ network, time });
+  assert.deepEqual(said, ["connecting", "blind", "live"]);
+});
+
+test("a silent connection is asked, then given up", async () => {
+  const { show, network, time } = await open(60, { heartbeatMs: 1000, silenceMs: 2000 });
+  const before = network.last().of("PING").length;
+  await time.pass(1_900);
+  assert.ok(network.last().of("PING").length > before);
+  await time.pass(200);
+  assert.equal(show.connection, "blind");
+  assert.equal(network.sockets[0].closedWith, 1000);
+});
+
+test("a cue carries the expected revision and resolves with its ack", async () => {
+  const { show, network } = await open();
+  const cue = show.cue("VOTING_OPEN", { duration: 90 }, { expectedRevision: 12 });
+  assert.deepEqual(network.last().of("CUE"), [
+    { type: "CUE", cueId: "id-1", event: "VOTING_OPEN", data: { duration: 90 }, expectedRevision: 12 },
+  ]);
+  network.last().say("CUE_ACK", { cueId: "id-1", revision: 13, executedAt: "", latenessMs: 0, replayed: false });
+  assert.equal((await cue).revision, 13);
+});
+
+test("a refused cue says why", async () => {
+  const { show, network } = await open();
+  const cue = show.cue("VOTING_CLOSE");
+  network.last().say("ERROR", { code: "STALE_REVISION", message: "m", retryable: false, cueId: "id-1", revision: 4 });
+  await assert.rejects(cue, { code: "STALE_REVISION", revision: 4 });
+});
+
+test("a cue is sent again with the same id after a reconnect, but not late", async () => {
+  const { show, network, time } = await open();
+  const cue = assert.rejects(show.cue("VOTING_CLOSE"), { code: "UNCONFIRMED" });
+  network.last().fall(1006);
+  await time.pass(300);
+  assert.deepEqual(signIn({ network, time }).of("CUE").map((m) => m.cueId), ["id-1"]);
+  network.last().fall(1006);
+  await time.pass(30_000);
+  await cue;
+  assert.equal(signIn({ network, time }).of("CUE").length, 0);
+});
+
+test("rubbish from the server is reported, not thrown", async () => {
+  const { show, network } = await open();
+  const problems = [];
+  show.on("problem", (problem) => problems.push(problem.code));
+  network.last().onmessage({ data: "{half" });
+  network.last().onmessage({ data: "null" });
+  network.last().say("SOMETHING_NEW", {});
+  assert.deepEqual(problems, ["BAD_MESSAGE"]);
+});
+
+test("close ends everything", async () => {
+  const { show, network, time } = await open();
+  const vote = assert.rejects(show.vote("c01"), { code: "UNCONFIRMED" });
+  show.close();
+  await vote;
+  await time.pass(120_000);
+  assert.equal(network.sockets.length, 1);
+  assert.equal(show.connection, "closed");
+});
+
+test("a refused token is said once, not sent again, and takes the waiting votes with it", async () => {
+  const { show, network, time } = client();
+  const said = [];
+  show.on("token", ({ code }) => said.push(code));
+  show.connect("ws://test/", { token: "old" });
+  network.last().accept();
+  const vote = assert.rejects(show.vote("c01"), { code: "TOKEN_EXPIRED" });
+  network.last().say("ERROR", { code: "TOKEN_EXPIRED", message: "", retryable: false });
+  await vote;
+  assert.deepEqual(said, ["TOKEN_EXPIRED"]);
+  network.last().fall(1006);
+  await time.pass(300);
+  network.last().accept();
+  assert.equal(network.last().of("AUTH").length, 0);
+  show.setToken("new");
+  assert.deepEqual(network.last().of("AUTH"), [{ type: "AUTH", token: "new" }]);
+});
+
+test("a replay of older states does not take the screen back", async () => {
+  const { show, network } = await open();
+  const socket = network.last();
+  const at = (offset) => ({ channel: "show", epoch: "e1", offset });
+  socket.say("STATE_UPDATE", stage({ revision: 4 }), at(4));
+  socket.say("STATE_UPDATE", stage({ revision: 9, voting: "CLOSED" })); // the snapshot that greets a new socket
+  socket.say("SUBSCRIBED", { channel: "show", recovered: true, epoch: "e1", offset: 9 });
+  socket.say("STATE_UPDATE", stage({ revision: 5, voting: "OPEN" }), at(5));
+  assert.equal(show.state.revision, 9);
+  assert.equal(show.state.voting, "CLOSED");
+});

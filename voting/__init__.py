@@ -1,0 +1,5 @@
+"""How a ballot becomes a counted vote.
+
+ballot/   rules turn a ballot into claims; one script a batch takes them, all or none, and keeps the vote
+ledger/   accepted ballots go from the engine's streams to PostgreSQL, each exactly once
+"""

@@ -1,0 +1,141 @@
+"""Gates: a window is open, moved and shut in every shard; the shards' tallies are read here."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any, Final
+
+import msgspec
+from msgspec import Struct
+from redis.asyncio import Redis
+
+from broadcast_sync.bus.keys import ShardKeys
+from broadcast_sync.bus.scripts import Script
+from broadcast_sync.errors import Refusal, SettingsError
+from broadcast_sync.settings import Settings
+from broadcast_sync.show.model import Ruleset, Show, Stage, Window
+from broadcast_sync.wire.server import ContestantInfo
+from voting.ballot.ruleset import RulesetData, shipped
+
+
+class ShardFence(Struct, frozen=True):
+    """Where a window ends in one shard: `last_id` is the fence's entry in the shard's stream, `tally` the votes."""
+
+    shard: int
+    last_id: str
+    tally: dict[str, int]
+
+
+class Opened(Struct, frozen=True, rename="camel"):
+    """What the ledger is told of a window before its first ballot: `d` of the stream's k=o entry."""
+
+    show_id: str
+    episode: int
+    episode_ref: int
+    opens_ms: int
+    closes_ms: int
+    hard_closes_ms: int
+    ruleset: str
+    rules_hash: str
+    rules: dict[str, object]
+    contestants: tuple[ContestantInfo, ...]
+
+    @classmethod
+    def of(cls, show: Show, window: Window) -> Opened:
+        rules = window.ruleset
+        return cls(
+            show.show_id, show.episode, show.episode_ref, window.opens_ms, window.closes_ms, window.hard_closes_ms,
+            rules.name, rules.hash, rules.rules, window.contestants,
+        )
+
+
+class Gates:
+    """The show's WindowPort. Engine errors pass through everywhere; every method may be called again."""
+
+    def __init__(
+        self, settings: Settings, client: Redis, rulesets: Mapping[str, RulesetData] | None = None
+    ) -> None:
+        """`client` stays the caller's; `rulesets` by name, default those that ship with the package. Raises
+        SettingsError if the default ruleset is unknown."""
+        self._settings = settings
+        self._client = client
+        self._rulesets = shipped() if rulesets is None else rulesets
+        self._open = Script("voting.ballot", "open_gate")
+        self._fence = Script("voting.ballot", "fence_gate")
+        self.shards: Final = tuple(
+            ShardKeys(settings.show.organisation, shard) for shard in range(settings.voting.shards)
+        )
+        if settings.voting.ruleset not in self._rulesets:
+            raise SettingsError(f"voting.ruleset: there is no ruleset {settings.voting.ruleset}; {self._known()}")
+
+    def ruleset(self, name: str | None) -> Ruleset:
+        """The named ruleset, or the default one. Raises Refusal CUE_REJECTED if unknown or not allowed here."""
+        data = self._rulesets.get(name or self._settings.voting.ruleset)
+        if data is None:
+            raise Refusal("CUE_REJECTED", f"There is no ruleset {str(name)[:64]!r}; {self._known()}.")
+        if data.test_only and not self._tests_allowed():
+            raise Refusal("CUE_REJECTED", f"The ruleset {data.name} is for tests; voting.allow_unlimited forbids it.")
+        return data.frozen()
+
+    def rules(self, held: Ruleset) -> RulesetData | None:
+        """The whole ruleset that a window holds; None if this node does not have exactly that one."""
+        data = self._rulesets.get(held.name)
+        return data if data is not None and data.hash() == held.hash else None
+
+    async def opening(self, stage: Stage) -> None:
+        """Opens `stage.window` in every shard and tells the ledger of it. ValueError if the stage has no window."""
+        show, window = stage.show, stage.window
+        if show is None or window is None:
+            raise ValueError("no window to open")
+        await self._move(stage, window, msgspec.json.encode(Opened.of(show, window)))
+
+    async def changed(self, stage: Stage) -> None:
+        """Gives the times of `stage.window` to the gates that are open; the newest revision wins."""
+        if stage.window is not None:
+            await self._move(stage, stage.window, b"")
+
+    async def fence(self, window_id: str) -> list[ShardFence]:
+        """Shuts the window in every shard: when this returns no ballot of it can be accepted any more."""
+        replies = await asyncio.gather(*[
+            self._fence(self._client, (keys.gate(window_id), keys.tally(window_id), keys.stream), (window_id,))
+            for keys in self.shards
+        ])
+        return [
+            ShardFence(
+                keys.shard,
+                reply[0].decode(),
+                {name.decode(): int(votes) for name, votes in zip(reply[1::2], reply[2::2], strict=True)},
+            )
+            for keys, reply in zip(self.shards, replies, strict=True)
+        ]
+
+    async def tallies(self, window_id: str) -> dict[str, int]:
+        """Votes by contestant id, summed over the shards; contestants without votes are missing."""
+        total: dict[str, int] = {}
+        for part in await asyncio.gather(*[self._tally(keys, window_id) for keys in self.shards]):
+            for name, votes in part.items():
+                contestant_id = name.decode()
+                total[contestant_id] = total.get(contestant_id, 0) + int(votes)
+        return total
+
+    async def _tally(self, keys: ShardKeys, window_id: str) -> dict[bytes, bytes]:
+        tally: Any = await self._client.hgetall(keys.tally(window_id))  # redis-py's type allows str, ours are bytes
+        return dict(tally)
+
+    async def _move(self, stage: Stage, window: Window, ledger: bytes) -> None:
+        await asyncio.gather(*[
+            self._open(
+                self._client,
+                (keys.gate(window.window_id), keys.stream),
+                (window.window_id, window.opens_ms, window.hard_closes_ms, stage.revision, ledger),
+            )
+            for keys in self.shards
+        ])
+
+    def _tests_allowed(self) -> bool:
+        allowed = self._settings.voting.allow_unlimited
+        return allowed == "always" or (allowed == "loopback" and self._settings.loopback)
+
+    def _known(self) -> str:
+        return f"known are {', '.join(self._rulesets)}"

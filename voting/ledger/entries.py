@@ -1,0 +1,144 @@
+"""PURE: what the entries of a shard's stream say. What cannot be understood raises EntryError, never is skipped.
+
+Fields: `k` the kind; b = ballots (w window, n rows, v MessagePack rows), o = window opened (w, d JSON),
+f = fence (w, d JSON tally of the shard).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any, Final, NamedTuple
+from uuid import UUID
+
+import msgspec
+from asyncpg.pgproto.pgproto import UUID as FastUUID
+from msgspec import Meta, Struct
+
+from broadcast_sync.wire.server import ContestantInfo
+
+Record = tuple[Any, ...]
+"""One row of the votes table, in the order of COLUMNS."""
+
+COLUMNS: Final = (
+    "org_id", "episode_ref", "vote_id", "window_id", "shard", "voter", "contestant_id", "vote_type",
+    "vote_count", "weight", "client_id", "received_at", "metadata",
+)  # fmt: skip
+
+_START: Final = datetime(1970, 1, 1, tzinfo=UTC)
+Amount = Annotated[int, Meta(ge=1, lt=2**31)]
+_rows: Final = msgspec.msgpack.Decoder(list[tuple[bytes, str, str, str, Amount, Amount, str, int, str | None]])
+
+
+class EntryError(Exception):
+    """An entry of a stream cannot be brought into the ledger. `entry_id` is where the shard stands still."""
+
+    def __init__(self, entry_id: str, reason: str) -> None:
+        super().__init__(f"entry {entry_id}: {reason}")
+        self.entry_id = entry_id
+        self.reason = reason
+
+
+class StreamId(NamedTuple):
+    """The id of a stream entry; orders as the stream does."""
+
+    ms: int
+    seq: int
+
+    @classmethod
+    def parse(cls, text: str | bytes) -> StreamId:
+        """From `ms-seq`; ValueError if it is not of that form."""
+        ms, _, seq = (text.decode("ascii") if isinstance(text, bytes) else text).partition("-")
+        return cls(int(ms), int(seq))
+
+    def __str__(self) -> str:
+        return f"{self.ms}-{self.seq}"
+
+
+class Opened(Struct, frozen=True, rename="camel"):
+    """A window as the opening script wrote it down, before any of its ballots. Times are Unix milliseconds."""
+
+    show_id: str
+    episode: int
+    episode_ref: int
+    opens_ms: int
+    closes_ms: int
+    hard_closes_ms: int
+    ruleset: str
+    rules_hash: str
+    rules: dict[str, Any]
+    contestants: tuple[ContestantInfo, ...]
+
+
+_opened: Final = msgspec.json.Decoder(Opened)
+
+
+class WindowOpened(NamedTuple):
+    """Kind o."""
+
+    entry_id: str
+    window_id: UUID
+    opened: Opened
+
+
+class Ballots(NamedTuple):
+    """Kind b: the ballots of one batch. `size` is what the entry says of itself; `payload` is decoded late."""
+
+    entry_id: str
+    window_id: UUID
+    size: int
+    payload: bytes
+
+
+class Fence(NamedTuple):
+    """Kind f: after it the shard takes no ballot of the window."""
+
+    entry_id: str
+    window_id: UUID
+
+
+Entry = WindowOpened | Ballots | Fence
+
+
+def read_entry(entry_id: str, fields: Mapping[bytes, bytes]) -> Entry:
+    """The entry of a kind this program knows. Raises EntryError for any other, and for missing or wrong fields."""
+    try:
+        kind = fields[b"k"]
+        window_id = UUID(fields[b"w"].decode("ascii"))
+        if kind == b"b":
+            return Ballots(entry_id, window_id, int(fields[b"n"]), fields[b"v"])
+        if kind == b"o":
+            return WindowOpened(entry_id, window_id, _opened.decode(fields[b"d"]))
+        if kind == b"f":
+            return Fence(entry_id, window_id)
+    except KeyError as error:
+        raise EntryError(entry_id, f"has no field {error}") from None
+    except (ValueError, msgspec.MsgspecError) as error:
+        raise EntryError(entry_id, str(error)) from None
+    raise EntryError(entry_id, f"is of the unknown kind {kind!r}")
+
+
+def moment(ms: int) -> datetime:
+    """Unix milliseconds as the aware datetime PostgreSQL takes; exact, OverflowError beyond the year 9999."""
+    return _START + timedelta(milliseconds=ms)
+
+
+def records(ballots: Ballots, organisation: str, shard: int, episode_ref: int) -> list[Record]:
+    """The rows of the votes table in `ballots`. Raises EntryError if they are not what the entry says they are."""
+    try:
+        rows = _rows.decode(ballots.payload)
+        if len(rows) != ballots.size:
+            raise EntryError(ballots.entry_id, f"says {ballots.size} rows and has {len(rows)}")
+        window = FastUUID(ballots.window_id.bytes)
+        return [
+            (organisation, episode_ref, FastUUID(vote_id), window, shard, voter, contestant, kind, count, weight,
+             client_id, _START + timedelta(milliseconds=received), metadata)
+            for vote_id, voter, contestant, kind, count, weight, client_id, received, metadata in rows
+        ]  # fmt: skip
+    except (ValueError, OverflowError, msgspec.MsgspecError) as error:
+        raise EntryError(ballots.entry_id, str(error)) from None
+
+
+def without_nul(rows: list[Record]) -> list[Record]:
+    """`rows` with U+FFFD for each NUL character, which PostgreSQL's text cannot hold."""
+    return [tuple(item.replace("\0", "\ufffd") if isinstance(item, str) else item for item in row) for row in rows]
