@@ -28,7 +28,7 @@ from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 
 from broadcast_sync import settings as configuration
-from broadcast_sync.bus.connect import VALKEY_ERRORS, connect, measure
+from broadcast_sync.bus.connect import VALKEY_ERRORS, connect, heed_cancellation, measure
 from broadcast_sync.bus.keys import StageKeys
 from broadcast_sync.bus.leases import Lease
 from broadcast_sync.clock import EngineClock
@@ -165,6 +165,7 @@ class Node:
         """All loops for as long as the block runs; the task given ends only if one of them fails."""
         await measure(self._valkey, self.clock)
         self._started_ms = self.clock.now_ms()
+        await self._store.begin()
         self.hub.start()
         for collector in (self.hub.metrics, self.ballots.metrics):
             REGISTRY.register(collector)
@@ -197,6 +198,7 @@ class Node:
 
     async def _keep_time(self) -> None:
         while True:
+            heed_cancellation()
             await asyncio.sleep(CLOCK_S)
             try:
                 if not await measure(self._valkey, self.clock):
@@ -207,6 +209,7 @@ class Node:
     async def _read_cues(self) -> None:
         """The last cues for the consoles of this node."""
         while True:
+            heed_cancellation()
             try:
                 self._cues = await self.cue_log.recent(CUES_SHOWN)
             except VALKEY_ERRORS:
@@ -366,6 +369,8 @@ async def _serve(node: Node, bound: socket.socket, stop: asyncio.Event) -> None:
     async with node.running() as loops, contextlib.AsyncExitStack() as cleanup:
         http = asyncio.create_task(server.serve([bound]), name="http")
         stopping = asyncio.create_task(stop.wait())
+        while not (server.started or http.done()):  # noqa: ASYNC110 - uvicorn has no event for it
+            await asyncio.sleep(0.005)
         greet(node, bound.getsockname()[1])
         if node.rehearsal:
             await cleanup.enter_async_context(_rehearsal(node.settings, bound.getsockname()[1]))
@@ -435,6 +440,9 @@ def serve(
             settings = msgspec.structs.replace(settings, auth=msgspec.convert(changed, configuration.Auth))
         except msgspec.ValidationError:
             raise StartError(f"--guests: expected none, users or all, not {guests!r}", exit_code=2) from None
+    if rehearsal and settings.log == configuration.Log():
+        # the rehearsal tells its own story on the terminal; asked for explicitly, the log speaks as well
+        settings = msgspec.structs.replace(settings, log=configuration.Log(level="warning"))
     set_up_logs(settings)
     raise_file_limit()
     uvloop.run(serve_show(settings, rehearsal=rehearsal))

@@ -28,7 +28,7 @@ from collections.abc import Awaitable, Callable
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import uvloop
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -51,6 +51,7 @@ from broadcast_sync.wire.server import BoardRow, LiveResults
 
 RESULT: Final = Path(__file__).parent / "results" / "hub_fanout.json"
 PER_ADDRESS: Final = 20_000
+PATIENCE_S: Final = 60
 CONNECTING: Final = 100
 """Handshakes under way at once."""
 
@@ -95,8 +96,7 @@ class _Bare(asyncio.Protocol):
         self._transports = transports
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transports.append(transport)
+        self._transports.append(cast(asyncio.Transport, transport))
 
 
 async def floor(control: Connection, sockets: int) -> None:
@@ -217,6 +217,13 @@ def hold(control: Connection, port: int, sockets: int, upgrade: bool) -> None:
 # --- the run ----------------------------------------------------------------------------------------------------
 
 
+def hear(control: Connection) -> Any:
+    """What a child says next; a child that says nothing ends the run."""
+    if not control.poll(PATIENCE_S):
+        raise TimeoutError("a server or its clients do not answer")
+    return control.recv()
+
+
 class Contender:
     """A server, its clients, and what its rounds took."""
 
@@ -228,20 +235,20 @@ class Contender:
         self._server, there = context.Pipe()
         self._processes = [context.Process(target=serve, args=(name, there, sockets), daemon=True)]
         self._processes[0].start()
-        port = self._server.recv()
+        port = hear(self._server)
         self._clients, there = context.Pipe()
         self._processes.append(
             context.Process(target=hold, args=(there, port, sockets, name != "floor"), daemon=True)
         )
         self._processes[1].start()
-        if self._clients.recv() != "open":
+        if hear(self._clients) != "open":
             raise RuntimeError(f"{name}: the clients could not connect")
 
     def round(self, size: int, *, count: bool) -> None:
         self._clients.send(size * self._sockets)
         self._server.send("round")
-        seconds = self._server.recv()
-        received = self._clients.recv()
+        seconds = hear(self._server)
+        received = hear(self._clients)
         if received != size * self._sockets:
             raise RuntimeError(f"{self.name}: {received} bytes came, not {size * self._sockets}")
         if count:

@@ -43,6 +43,8 @@ def refusal_response(refusal: Refusal) -> Response:
     response = json_response(body | (refusal.detail or {}), refusal.status)
     if refusal.retry_after is not None:
         response.headers["Retry-After"] = str(max(1, round(refusal.retry_after)))
+    if refusal.code == "TOO_LARGE":
+        response.headers["Connection"] = "close"  # what is left of the body is not going to be read
     if refusal.status == 401:
         response.headers["WWW-Authenticate"] = "Bearer"
     return response

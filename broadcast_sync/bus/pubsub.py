@@ -18,7 +18,7 @@ from msgspec import Struct
 from redis.asyncio import Redis
 from redis.exceptions import ConnectionError as EngineConnectionError
 
-from broadcast_sync.bus.connect import VALKEY_ERRORS
+from broadcast_sync.bus.connect import VALKEY_ERRORS, heed_cancellation
 
 log = structlog.get_logger()
 
@@ -79,6 +79,7 @@ class Subscription:
             await pubsub.subscribe(*self._channels)
             standing, asked = 0, False
             while True:
+                heed_cancellation()
                 message: dict[str, Any] | None = await pubsub.get_message(timeout=self._ping_s)
                 if message is None:
                     if asked or standing < len(self._channels):

@@ -10,7 +10,7 @@ from typing import Final
 
 from redis.asyncio import Redis
 
-from broadcast_sync.bus.connect import VALKEY_ERRORS
+from broadcast_sync.bus.connect import VALKEY_ERRORS, heed_cancellation
 from broadcast_sync.bus.pubsub import Payload, Subscription
 from broadcast_sync.clock import Clock
 
@@ -44,6 +44,7 @@ class Canary:
 
     async def _sing(self) -> None:
         while True:
+            heed_cancellation()
             try:
                 await self._client.publish(self._channel, b"tweet")
             except VALKEY_ERRORS:

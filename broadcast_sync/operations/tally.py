@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Struct
 from redis.asyncio import Redis
 
-from broadcast_sync.bus.connect import VALKEY_ERRORS
+from broadcast_sync.bus.connect import VALKEY_ERRORS, heed_cancellation
 from broadcast_sync.bus.keys import StageKeys
 from broadcast_sync.clock import Clock
 from broadcast_sync.wire.server import CueLogRow, Tally
@@ -97,6 +97,7 @@ class TallyReporter:
     async def run(self) -> None:
         """Runs until cancelled."""
         while True:
+            heed_cancellation()
             self._publish(self._tally(*await self._exchange()))
             await asyncio.sleep(INTERVAL_S - self._clock.now_ms() % 1000 / 1000)
 
@@ -155,6 +156,7 @@ async def report_as_director(
     """One of the director's loops: leaves its report each second, until cancelled. Outages are passed over, since
     a report that is missing is only an older one shown."""
     while True:
+        heed_cancellation()
         try:
             await client.hset(keys.nodes, DIRECTOR_FIELD, msgspec.json.encode(report()))
         except VALKEY_ERRORS:

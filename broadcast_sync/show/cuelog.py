@@ -16,6 +16,7 @@ import msgspec
 import structlog
 from redis.asyncio import Redis
 
+from broadcast_sync.bus.connect import heed_cancellation
 from broadcast_sync.bus.keys import StageKeys
 from broadcast_sync.show.cues import CueRecord
 from broadcast_sync.show.outages import ENGINE_ERRORS, Outage
@@ -54,6 +55,7 @@ class CueLog:
         outage = Outage("cue-log")
         after = "-"
         while True:
+            heed_cancellation()
             try:
                 copied, last = await self.copy(after)
                 outage.over()

@@ -14,6 +14,7 @@ from typing import Final, Literal, Protocol
 import structlog
 from msgspec import Struct
 
+from broadcast_sync.bus.connect import heed_cancellation
 from broadcast_sync.bus.leases import Lease
 from broadcast_sync.clock import Clock
 from broadcast_sync.errors import Refusal
@@ -112,6 +113,7 @@ class Director:
     async def _keep_time(self) -> None:
         outage = Outage("director")
         while True:
+            heed_cancellation()
             fed, stage = self._feed.stage, self._stage()
             duty = next_duty(stage, self._clock.now_ms(), self._drain_ms)
             if duty is None:
@@ -187,6 +189,7 @@ class Director:
     async def _keep_window_told(self) -> None:
         outage = Outage("window-port")
         while True:
+            heed_cancellation()
             stage = self._stage()
             if stage.voting in ("OPEN", "CLOSING"):
                 try:

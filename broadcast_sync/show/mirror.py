@@ -16,7 +16,7 @@ import msgspec
 import structlog
 from redis.asyncio import Redis
 
-from broadcast_sync.bus.connect import VALKEY_ERRORS
+from broadcast_sync.bus.connect import VALKEY_ERRORS, heed_cancellation
 from broadcast_sync.bus.keys import StageKeys
 from broadcast_sync.bus.pubsub import Connected, Disconnected, Payload, Report, Subscription
 from broadcast_sync.clock import Clock
@@ -117,9 +117,11 @@ class StageMirror:
     async def _follow(self) -> None:
         outage = Outage("mirror", longest_s=1.0)
         while True:
+            heed_cancellation()
             try:
                 async with aclosing(Subscription(self._client, tuple(self._channels)).reports()) as reports:
                     async for report in reports:
+                        heed_cancellation()
                         await self._take(report)
                         if not isinstance(report, Disconnected):
                             outage.over()

@@ -6,18 +6,18 @@ Errors are `{"code", "message", "retryable", ...}` with the status of their code
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 import msgspec
-from msgspec import UNSET, Struct, UnsetType
-from starlette.requests import ClientDisconnect, Request
+from msgspec import Struct
+from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from broadcast_sync.clock import Clock
 from broadcast_sync.errors import Refusal
+from broadcast_sync.http import json_response, read_body, refusal_response
 from broadcast_sync.ids import uuid7
 from broadcast_sync.settings import Settings
 from broadcast_sync.show.intake import CueIntake
@@ -35,17 +35,6 @@ BODY_S: Final = 5.0
 CUES_SHOWN: Final = 20
 SIGNED_BY: Final = "signature"
 """Who a signed cue is by, in the cue log: the holder of the secret."""
-
-
-class Failure(Struct, frozen=True, rename="camel"):
-    """An error over HTTP. `retry_after` in seconds; `revision` comes with STALE_REVISION."""
-
-    code: str
-    message: str
-    retryable: bool
-    retry_after: float | UnsetType = UNSET
-    cue_id: str | UnsetType = UNSET
-    revision: object | UnsetType = UNSET
 
 
 class ControlState(Struct, frozen=True, rename="camel"):
@@ -82,7 +71,7 @@ class _Doors:
         received_ms = self._clock.now_ms()
         cue_id: str | None = None
         try:
-            body = await _body(request)
+            body = await read_body(request, BODY_BYTES, BODY_S)
             by, fallback_id = self._admit(request, body)
             cue = _cue(body)
             cue_id = cue.cue_id or fallback_id or str(uuid7(received_ms))
@@ -91,7 +80,7 @@ class _Doors:
             )
         except Refusal as refusal:
             return _failed(refusal, cue_id)
-        return _json(ack)
+        return json_response(ack)
 
     async def state(self, request: Request) -> Response:
         """The stage, the events that can be accepted now and the last cues."""
@@ -104,7 +93,7 @@ class _Doors:
                 raise Refusal("TRY_AGAIN", "The cue log cannot be read just now.") from None
         except Refusal as refusal:
             return _failed(refusal, None)
-        return _json(ControlState(state_update(stage), legal_events(stage), cues))
+        return json_response(ControlState(state_update(stage), legal_events(stage), cues))
 
     def _admit(self, request: Request, body: bytes) -> tuple[str, str | None]:
         """Who asks, and the cueId that a signature stands for. Raises Refusal."""
@@ -137,22 +126,6 @@ def routes(
     ]
 
 
-async def _body(request: Request) -> bytes:
-    """The whole body within its bounds of size and time. Raises Refusal TOO_LARGE or BAD_MESSAGE."""
-    body = bytearray()
-    try:
-        async with asyncio.timeout(BODY_S):
-            async for chunk in request.stream():
-                body += chunk
-                if len(body) > BODY_BYTES:
-                    raise Refusal("TOO_LARGE", f"A cue has at most {BODY_BYTES} bytes.")
-    except TimeoutError:
-        raise Refusal("BAD_MESSAGE", f"The body did not arrive within {BODY_S:.0f} s.") from None
-    except ClientDisconnect:
-        raise Refusal("BAD_MESSAGE", "The body did not arrive.") from None
-    return bytes(body)
-
-
 def _cue(body: bytes) -> CueMessage:
     """The cue in `body`, flat or under `data`; a `type` that is given must be CUE."""
     try:
@@ -167,22 +140,7 @@ def _cue(body: bytes) -> CueMessage:
 
 
 def _failed(refusal: Refusal, cue_id: str | None) -> Response:
-    failure = Failure(
-        refusal.code, refusal.message, refusal.retryable,
-        UNSET if refusal.retry_after is None else refusal.retry_after,
-        cue_id or UNSET, (refusal.detail or {}).get("revision", UNSET),
-    )
-    headers = {}
-    if refusal.status == 401:
-        headers["WWW-Authenticate"] = "Bearer"
-    if refusal.code == "TOO_LARGE":
-        headers["Connection"] = "close"
-    if refusal.retry_after is not None:
-        headers["Retry-After"] = str(max(1, round(refusal.retry_after)))
-    return _json(failure, refusal.status, headers)
-
-
-def _json(value: object, status: int = 200, headers: dict[str, str] | None = None) -> Response:
-    return Response(
-        msgspec.json.encode(value), status, {"Cache-Control": "no-store", **(headers or {})}, "application/json"
-    )
+    """The refusal, with the cueId it answers."""
+    if cue_id is not None:
+        refusal.detail = {**(refusal.detail or {}), "cueId": cue_id}
+    return refusal_response(refusal)

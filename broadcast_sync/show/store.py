@@ -71,6 +71,12 @@ class StageStore:
         self._keys = keys
         self._organisation = organisation
 
+    async def begin(self) -> None:
+        """Stores an empty stage where there is none, so that `show` has an epoch that sockets can resume from
+        before the first cue. Leaves an existing one alone."""
+        empty = Stage(organisation=self._organisation, epoch=uuid4().hex)
+        await self._client.set(self._keys.state, msgspec.json.encode(empty), nx=True)
+
     async def load(self) -> Stage:
         """The stored stage; revision 0 if there is none."""
         state: Any = await self._client.get(self._keys.state)

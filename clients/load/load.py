@@ -35,9 +35,12 @@ WINDOW_S: Final = 15.0
 ANSWER_S: Final = 5.0
 """How long the last answers may take."""
 TICK_S: Final = 0.02
+MEASURING: Final = "measuring"
+MEASURED: Final = "measured"
 
 Progress = Callable[[str, float], None]
-"""Called now and then with the name of the stage and its share done."""
+"""Called now and then with the name of the stage and its share done; with MEASURING and 0 just before the first
+vote, and with MEASURED when the time is over."""
 
 
 class Unreachable(Exception):
@@ -96,11 +99,13 @@ async def run(scenario: Scenario, progress: Progress = lambda stage, share: None
     try:
         if scenario.mode == "watch" or await _window(crowd):
             crowd.start_counting()
+            progress(MEASURING, 0.0)
             began, cpu = time.perf_counter(), time.process_time()
             await _measure(scenario, crowd, voices, progress)
         else:
             note = f"voting was not open within {WINDOW_S:.0f} s"
         seconds, cpu = time.perf_counter() - began, time.process_time() - cpu
+        progress(MEASURED, 1.0)
         in_time = crowd.acked
         crowd.voting = False
         await _last_answers(voices)
@@ -185,7 +190,7 @@ async def _measure(scenario: Scenario, crowd: Crowd, voices: Sequence[Voice], pr
     while (elapsed := time.perf_counter() - began) < scenario.seconds:
         if crowd.voting and not crowd.window_open.is_set():
             return  # closed: the rest of the time would only dilute the rate
-        progress("measuring", elapsed / scenario.seconds)
+        progress(MEASURING, elapsed / scenario.seconds)
         await asyncio.sleep(min(0.25, scenario.seconds - elapsed))
 
 
@@ -209,7 +214,7 @@ async def _spread(scenario: Scenario, crowd: Crowd, voices: Sequence[Voice], pro
                 free = len(voices)
         if not crowd.window_open.is_set():
             return  # closed: nothing more can be counted
-        progress("measuring", cast / scenario.votes)
+        progress(MEASURING, cast / scenario.votes)
         await asyncio.sleep(TICK_S)
 
 

@@ -56,6 +56,7 @@ class Production:
         self._changed = asyncio.Event()
         self._said: dict[str, object] = {}
         self._live: bool | None = None
+        self._blind_looks = 0
         self._began_ms = float("inf")
         self._gathering: asyncio.Task[None] | None = None
         self._checking: asyncio.Task[None] | None = None
@@ -223,9 +224,7 @@ class Production:
             say(what, words)
 
     def _tell_connection(self, live: bool) -> None:
-        if live is not self._live:
-            if live:
-                say("connected", "watching the show")
-            else:
-                say("no connection", "trying again")
+        self._blind_looks = 0 if live else self._blind_looks + 1
+        if live is not self._live and self._blind_looks != 1:  # the first look may come before the connection
+            say(*(("connected", "watching the show") if live else ("no connection", "trying again")))
             self._live = live

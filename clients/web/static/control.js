@@ -258,7 +258,8 @@ function renderTally() {
 function renderTime() {
   const seconds = show.seconds;
   const open = seconds !== null;
-  setText(byId("countdown"), open ? clockText(seconds) : "–:––");
+  setText(byId("countdown"), clockText(seconds ?? 0));
+  byId("countdown").classList.toggle("idle", !open);
   byId("drain").style.transform = `scaleX(${open ? show.share : 0})`;
   document.querySelector(".now").classList.toggle("last", open && seconds > 0 && seconds <= LAST_SECONDS);
 }

@@ -23,6 +23,16 @@ async def test_nothing_stored_is_revision_0(store: StageStore) -> None:
     assert (stage.revision, events) == (0, [])
 
 
+async def test_an_empty_stage_has_an_epoch_and_is_begun_once(store: StageStore) -> None:
+    await store.begin()
+    first = await store.load()
+    assert first.epoch and first.revision == 0
+    committed = await store.commit(0, decide(first, StartShow(SHOW), NOW), NOW)
+    assert isinstance(committed, Committed) and committed.stage.epoch == first.epoch
+    await store.begin()
+    assert await store.load() == committed.stage
+
+
 async def test_a_commit_stores_appends_and_publishes_in_order(
     store: StageStore, valkey: Redis, keys: StageKeys
 ) -> None:

@@ -19,6 +19,7 @@ export const RETRY_CODES = new Set(["TRY_AGAIN", "BUSY", "RATE_LIMIT"]);
 const WORDS = {
   BAD_MESSAGE: "Your app and the studio do not understand each other. Reload the page.",
   TOO_LARGE: "That was too much to send. Reload the page.",
+  NOT_FOUND: "This cannot be found.",
   UNSUPPORTED: "This is not available here.",
   UNAUTHENTICATED: "Join first, then vote.",
   TOKEN_EXPIRED: "Your pass has run out. Join again to vote.",
