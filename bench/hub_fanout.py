@@ -62,7 +62,7 @@ def board() -> Prepared:
     """A board as a show sends it: 12 contestants, 2.6 KB of JSON."""
     rows = [
         BoardRow(
-            f"c{number:02d}", f"Contestant Number {number:02d}", f"/photos/demo/c{number:02d}.svg?size=large&version=3",
+            f"c{number:02d}", f"Contestant Number {number:02d}", f"/photos/demo/c{number:02d}.svg",
             123_456 - number, "123.5K", 8.3, number, 0, "rising_fast",
         )
         for number in range(1, 13)
@@ -171,7 +171,7 @@ def serve(name: str, control: Connection, sockets: int) -> None:
 def hold(control: Connection, port: int, sockets: int, upgrade: bool) -> None:
     """The main function of a process of clients: opens them, says so, then counts bytes until told to stop.
 
-    Says the bytes received after each command 'count N', once N have come.
+    A number of bytes as command: says 'all' once so many, or more by a ping, have come. 0 ends it.
     """
     request = (
         b"GET /voting/results HTTP/1.1\r\nHost: bench\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
@@ -210,7 +210,7 @@ def hold(control: Connection, port: int, sockets: int, upgrade: bool) -> None:
             else:
                 received += len(by_descriptor[descriptor].recv(262_144))
         if started and received >= wanted:
-            control.send(received)
+            control.send("all")
             started = False
 
 
@@ -248,9 +248,7 @@ class Contender:
         self._clients.send(size * self._sockets)
         self._server.send("round")
         seconds = hear(self._server)
-        received = hear(self._clients)
-        if received != size * self._sockets:
-            raise RuntimeError(f"{self.name}: {received} bytes came, not {size * self._sockets}")
+        hear(self._clients)
         if count:
             self.seconds.append(seconds)
 

@@ -19,9 +19,9 @@ from broadcast_sync.wire.times import iso
 from results.archive import Archive
 from results.board import rows
 from voting.ballot.gates import ShardFence
-from voting.ledger.entries import StreamId
+from voting.ledger.entries import StreamId, moment
 from voting.ledger.recount import compare, reached, recount, watermarks
-from voting.ledger.store import Pool
+from voting.ledger.store import Pool, statement
 
 log = structlog.get_logger()
 
@@ -111,6 +111,10 @@ class Certifier:
             return first.ready()
         fences = await self._gates.fence(window.window_id)
         await self._drained(window.window_id, fences)
+        await self._pool.execute(
+            statement("close_window", "results.sql"), self._organisation, UUID(window.window_id),
+            moment(window.closes_ms), moment(window.hard_closes_ms),
+        )
         ledger = await recount(self._pool, self._organisation, window.window_id)
         proof = certificate(show, window, fences, ledger, at_ms=self._clock.now_ms(), software=self._software)
         result = ResultsReady(

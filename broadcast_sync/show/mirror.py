@@ -200,7 +200,8 @@ class StageMirror:
             return
         with contextlib.suppress(msgspec.DecodeError, KeyError):  # of another version: the next board comes in a second
             board = Prepared.received(payload)
-            self._boards[board.type] = board
+            if board.epoch == self.stage.window.window_id:
+                self._boards[board.type] = board
 
     def _set_stage(self, stage: Stage) -> None:
         before, self.stage = self.stage, stage

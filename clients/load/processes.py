@@ -32,18 +32,19 @@ def run_scenario(scenario: Scenario, processes: int, progress: Progress) -> Repo
 
 
 def split(scenario: Scenario, processes: int) -> list[Scenario]:
-    """`processes` scenarios that together are `scenario`. Pure."""
+    """At most `processes` scenarios that together are `scenario`. Pure."""
+    count = min(processes, scenario.sockets, *([scenario.votes] if scenario.mode == "over" else []))
     parts = []
-    for index in range(min(processes, scenario.sockets)):
-        first, after = (scenario.sockets * i // processes for i in (index, index + 1))
-        votes = scenario.votes * (index + 1) // processes - scenario.votes * index // processes
+    for index in range(count):
+        first, after = (scenario.sockets * i // count for i in (index, index + 1))
+        votes = scenario.votes * (index + 1) // count - scenario.votes * index // count
         parts.append(
             replace(
-                scenario, sockets=after - first, ramp=scenario.ramp / processes, votes=votes,
+                scenario, sockets=after - first, ramp=scenario.ramp / count, votes=votes,
                 tokens=scenario.tokens[first:after], first=scenario.first + first,
             )
         )
-    return [part for part in parts if part.sockets and (part.votes or scenario.mode != "over")]
+    return parts
 
 
 def _child() -> None:

@@ -79,6 +79,20 @@ export function portrait(contestant, className = "") {
   return frame;
 }
 
+/** "Sok Dara", "Sok Dara and Keo Rithy", "Sok Dara, Keo Rithy and Long Visal". */
+export const namesTogether = (names) => names.length < 3 ? names.join(" and ") : `${names.slice(0, -1).join(", ")} and ${names.at(-1)}`;
+
+/** Who stands first on a board, all of them, with the line-up's details where it has them: at most four pictures fit. */
+export function firsts(results, byContestant) {
+  return results.filter((row) => row.rank === 1).map((row) => ({
+    id: row.contestantId,
+    number: "",
+    name: row.contestantName,
+    photoUrl: row.contestantPhoto,
+    ...byContestant(row.contestantId),
+  }));
+}
+
 /** ws:// or wss:// address of `path` on the host this page came from. */
 export const socketUrl = (path) => location.origin.replace(/^http/, "ws") + path;
 

@@ -1,7 +1,8 @@
 /** The viewer's phone: join, watch, vote, see the result. */
 import { BroadcastSync, plainWords } from "./sdk.js";
 import {
-  byId, clockText, count, el, guestToken, percent, portrait, setText, socketUrl, stored, titles, tokenFromAddress, votes,
+  byId, clockText, count, el, firsts, guestToken, namesTogether, percent, portrait, setText, socketUrl, stored, titles,
+  tokenFromAddress, votes,
 } from "./page.js";
 
 const TOKEN = "broadcast-sync.token";
@@ -270,17 +271,21 @@ function renderStage(now) {
 function renderResult() {
   const { result } = show.state;
   const first = result.results[0];
-  const tied = result.results.filter((row) => row.rank === 1);
-  const act = byContestant(first?.contestantId) ?? { number: "", photoUrl: first?.contestantPhoto };
+  const winners = firsts(result.results, byContestant);
+  const names = namesTogether(winners.map((act) => act.name));
   const photo = byId("winner-photo");
   if (photo.dataset.of !== result.windowId) {
     photo.dataset.of = result.windowId;
-    photo.replaceChildren(portrait({ ...act, photoUrl: act.photoUrl ?? first?.contestantPhoto }));
-    announce(`The result is in. ${first?.contestantName ?? "Nobody"} is first.`);
+    photo.dataset.acts = String(Math.min(4, winners.length));
+    photo.replaceChildren(...winners.slice(0, 4).map((act) => portrait(act)));
+    announce(`The result is in. First: ${names}.`);
   }
-  setText(byId("winner"), tied.map((row) => row.contestantName).join(" and "));
-  setText(byId("winner-khmer"), tied.length === 1 ? act.khmerName ?? "" : "");
-  setText(byId("winner-share"), first ? `${percent(first.percentage)} of ${votes(result.totalVotes)}` : "");
+  const tied = winners.length > 1;
+  setText(byId("winner-word"), tied ? "Equal first" : "Winner of the vote");
+  setText(byId("winner"), names);
+  byId("winner").classList.toggle("many", tied);
+  setText(byId("winner-khmer"), tied ? "" : winners[0]?.khmerName ?? "");
+  setText(byId("winner-share"), first ? `${percent(first.percentage)}${tied ? " each" : ""} of ${votes(result.totalVotes)}` : "");
   byId("seal").classList.toggle("open", !result.certified);
   setText(byId("seal"), result.certified
     ? `Certified: the ledger was counted again and has the same ${count(result.ledgerTotal)}.`

@@ -1,6 +1,8 @@
 /** The studio screen: title card, act on stage, the ranking as it moves, the reveal. Shows, never asks. */
 import { BroadcastSync } from "./sdk.js";
-import { byId, clockText, count, el, percent, portrait, setText, socketUrl, titles } from "./page.js";
+import {
+  byId, clockText, count, el, firsts, namesTogether, percent, portrait, setText, socketUrl, titles,
+} from "./page.js";
 
 const LAST_SECONDS = 10;
 const MOVE_MS = 900;
@@ -152,19 +154,19 @@ function renderReveal() {
   const { result } = show.state;
   if (!result || revealed === result.windowId + result.certified) return;
   revealed = result.windowId + result.certified;
-  const winners = result.results.filter((row) => row.rank === 1);
-  const first = winners[0];
+  const first = result.results[0];
   if (!first) return;
-  const act = byContestant(first.contestantId) ?? { id: first.contestantId, number: "", photoUrl: first.contestantPhoto };
-  const names = winners.map((row) => row.contestantName).join(" and ");
-  byId("reveal-photo").dataset.of = "";
-  fill(byId("reveal-photo"), act);
+  const winners = firsts(result.results, byContestant);
+  const names = namesTogether(winners.map((act) => act.name));
+  byId("reveal-photo").dataset.acts = String(Math.min(4, winners.length));
+  byId("reveal-photo").replaceChildren(...winners.slice(0, 4).map((act) => portrait(act)));
   setText(byId("reveal-word"), winners.length > 1 ? "Equal first" : "Winner of the vote");
   setText(byId("winner"), names);
   byId("winner").classList.toggle("long", names.length > 22);
-  setText(byId("winner-khmer"), winners.length === 1 ? act.khmerName ?? "" : "");
+  byId("winner").classList.toggle("many", winners.length > 2);
+  setText(byId("winner-khmer"), winners.length === 1 ? winners[0].khmerName ?? "" : "");
   setText(byId("winner-share"), percent(first.percentage));
-  setText(byId("winner-of"), `of ${count(result.totalVotes)} votes`);
+  setText(byId("winner-of"), `${winners.length > 1 ? "each " : ""}of ${count(result.totalVotes)} votes`);
   byId("seal").classList.toggle("open", !result.certified);
   setText(byId("seal"), result.certified
     ? "Certified: the ledger, recounted, agrees with the tally"

@@ -26,6 +26,7 @@ from results.publisher import BoardPublisher
 from results.routes import ResultRoutes
 from tests.support.ledger import CONTESTANTS, OPENS_MS, ORG, AlwaysHeld, cast, row, seed_episode
 from voting.ballot.gates import Gates
+from voting.ledger.entries import moment
 from voting.ledger.store import open_pool
 from voting.ledger.writer import LedgerWriter
 
@@ -74,11 +75,16 @@ async def scene(valkey: Redis, postgres_url: str) -> AsyncIterator[Scene]:
 
 
 async def test_an_equal_recount_is_certified_and_stays(scene: Scene) -> None:
+    window = scene.stage.window
+    assert window is not None
+    closed_early = msgspec.structs.replace(window, closes_ms=OPENS_MS + 80_000, hard_closes_ms=OPENS_MS + 85_000)
+    scene.stage = msgspec.structs.replace(scene.stage, window=closed_early)
     settling = asyncio.create_task(scene.certifier().settle(scene.stage))
     while not settling.done():
         await scene.write()
     result = await settling
     assert result.certified and result.total_votes == result.ledger_total == 7
+    assert await scene.pool.fetchval("SELECT closes_at FROM windows") == moment(OPENS_MS + 80_000)
     assert [(row.contestant_id, row.vote_count, row.rank) for row in result.results] == [
         ("c02", 5, 1), ("c01", 1, 2), ("c04", 1, 2), ("c03", 0, 4),
     ]  # fmt: skip

@@ -1,0 +1,270 @@
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from broadcast_sync.wire.client import CueMessage, Position, RequestUpdate, Vote
+from broadcast_sync.wire.server import Error, StateUpdate
+from clients.python.connection import Backoff, may_reconnect, retry_after_s
+from clients.python.control import sign
+from clients.python.errors import ConnectionEnded, Overloaded, Refused, Unconfirmed
+from clients.python.inbox import Inbox
+from clients.python.messages import Message, decode, encode
+from clients.python.offset import ClockOffset
+from clients.python.positions import Positions
+from clients.python.requests import Patience, Requests
+
+# --- connection ------------------------------------------------------------------------------------------------
+
+
+@given(st.integers(0, 10_000), st.floats(0, 1, exclude_max=True))
+def test_backoff_is_full_jitter_below_its_cap(attempt: int, random: float) -> None:
+    backoff = Backoff(base_s=0.5, cap_s=20.0)
+    assert backoff.delay_s(attempt, random) == random * min(20.0, 0.5 * 2 ** min(attempt, 30))
+    assert backoff.delay_s(attempt, 0.0) == 0.0
+
+
+@pytest.mark.parametrize(("code", "again"), [
+    (None, True), (1000, True), (1001, True), (1006, True), (4000, True), (4003, True), (4005, True), (4499, True),
+    (4500, False), (4502, False), (4505, False), (4999, False),
+])
+def test_close_codes(code: int | None, again: bool) -> None:
+    assert may_reconnect(code) is again
+
+
+def test_retry_after() -> None:
+    values = (None, "3", " 7 ", "-1", "Fri, 31 Dec 1999 23:59:59 GMT", "999999")
+    assert [retry_after_s(value) for value in values] == [0, 3, 7, 0, 0, 3600]
+
+
+# --- clock -----------------------------------------------------------------------------------------------------
+
+
+@given(st.lists(st.tuples(st.floats(0, 500), st.floats(0, 500)), min_size=1, max_size=20), st.floats(-1e6, 1e6))
+def test_the_offset_is_off_by_at_most_half_the_best_round_trip(ways: list[tuple[float, float]], offset: float) -> None:
+    clock = ClockOffset()
+    clock.guess(5.0, 0.0)
+    for number, (there, back) in enumerate(ways):
+        t0 = number * 10_000.0
+        clock.add(t0, t0 + there + offset, t0 + there + offset + 1, t0 + there + 1 + back)
+    assert abs(clock.offset_ms - offset) <= clock.error_ms + 1e-3
+    kept = clock.offset_ms
+    clock.guess(1.0, 0.0)
+    clock.add(10.0, 0.0, 0.0, 9.0)
+    assert clock.offset_ms == kept
+    clock.restart()
+    assert (clock.offset_ms, clock.error_ms) == (kept, float("inf"))
+
+
+# --- positions -------------------------------------------------------------------------------------------------
+
+
+def test_nothing_arrives_twice() -> None:
+    positions = Positions()
+    assert positions.is_new("show", "e", 1)
+    assert not positions.is_new("show", "e", 1)
+    assert positions.is_new("show", "e", 2) and not positions.is_new("show", "e", 1)
+    assert positions.is_new("show", "f", 1)
+    assert positions.since() == {"show": Position("f", 1)}
+
+
+def test_after_a_reconnect_the_greeting_is_passed_over_and_the_rest_comes_in_order() -> None:
+    positions = Positions()
+    positions.is_new("show", "e", 4)
+    positions.is_new("results", "e", 9)
+    positions.resume(["show"])
+    assert positions.resuming and positions.since() == {"show": Position("e", 4)}
+    assert not positions.is_new("show", "e", 7)
+    positions.subscribed("show", "e", 7, recovered=True)
+    assert not positions.resuming
+    assert [positions.is_new("show", "e", offset) for offset in (4, 5, 6, 7, 7)] == [False, True, True, True, False]
+
+
+def test_without_recovery_a_snapshot_is_taken_whatever_its_offset() -> None:
+    positions = Positions()
+    positions.is_new("show", "e", 4)
+    positions.resume(["show"])
+    positions.subscribed("show", "f", 7, recovered=False)
+    assert [positions.is_new("show", "f", offset) for offset in (7, 6, 8, 7)] == [True, True, True, False]
+    positions.forget()
+    assert positions.since() == {}
+
+
+# --- messages --------------------------------------------------------------------------------------------------
+
+
+def test_known_messages_have_their_structs_and_unknown_ones_stay_plain() -> None:
+    state = decode(
+        '{"type":"STATE_UPDATE","data":{"show":null,"performance":null,"voting":"IDLE","window":null,"revision":3,'
+        '"degraded":false,"resultsReleased":false,"contestants":[]},"timestamp":"t","channel":"show","epoch":"e",'
+        '"offset":5}'
+    )
+    assert isinstance(state.data, StateUpdate) and state.data.revision == 3
+    assert (state.channel, state.epoch, state.offset) == ("show", "e", 5)
+    later = decode('{"type":"LATER","data":{"x":[1]},"timestamp":"t"}')
+    assert (later.data, later.channel) == ({"x": [1]}, None)
+
+
+@pytest.mark.parametrize("frame", ["", "[]", "{}", '{"type":"PONG","data":{"t0":"x"},"timestamp":""}', b"\xff"])
+def test_what_is_no_message(frame: str | bytes) -> None:
+    with pytest.raises((msgspec.DecodeError, UnicodeDecodeError)):
+        decode(frame)
+
+
+def test_messages_to_the_server_are_flat() -> None:
+    assert encode(RequestUpdate()) == '{"type":"REQUEST_UPDATE"}'
+    vote = msgspec.json.decode(encode(Vote("i", "c01", metadata=msgspec.Raw(b'{"a":1}'))))
+    assert vote == {
+        "type": "VOTE", "id": "i", "contestantId": "c01", "voteType": "free", "voteCount": 1, "metadata": {"a": 1},
+    }
+    cue = msgspec.json.decode(encode(CueMessage("VOTING_OPEN", cue_id="c", data={"duration": 5})))
+    assert (cue["type"], cue["cueId"], cue["data"]) == ("CUE", "c", {"duration": 5})
+
+
+# --- inbox -----------------------------------------------------------------------------------------------------
+
+
+def message(type: str, number: int = 0) -> Message:
+    return Message(type, number, "t")
+
+
+async def test_a_newer_board_replaces_a_waiting_one() -> None:
+    inbox = Inbox(3)
+    for each in (message("LIVE_RESULTS", 1), message("VOTING_OPEN", 2), message("LIVE_RESULTS", 3)):
+        assert inbox.put(each)
+    assert len(inbox) == 2
+    assert inbox.put(message("WARNING", 4)) and not inbox.put(message("WARNING", 5))
+    assert inbox.put(message("LIVE_RESULTS", 6))
+    got = [await inbox.get() for _ in range(3)]
+    assert [one.data for one in got if one] == [6, 2, 4]
+    inbox.put(message("LIVE_RESULTS", 7))
+    inbox.end()
+    assert (await inbox.get()) is not None and (await inbox.get()) is None
+
+
+async def test_the_reader_waits_for_the_next_message() -> None:
+    inbox = Inbox()
+    reading = asyncio.ensure_future(inbox.get())
+    await asyncio.sleep(0)
+    inbox.put(message("WARNING", 1))
+    got = await reading
+    assert got is not None and got.data == 1
+    inbox.put(message("WARNING", 1))
+    inbox.clear()
+    assert len(inbox) == 0
+
+
+# --- requests --------------------------------------------------------------------------------------------------
+
+
+class Server:
+    """Takes what is sent while `up`; time stands still until told."""
+
+    def __init__(self, patience: Patience | None = None) -> None:
+        self.sent: list[str] = []
+        self.up = True
+        self.now_ms = 0.0
+        self.requests = Requests(
+            self.send, lambda: self.now_ms, lambda: 0.0, patience or Patience(answer_s=0.01, most=3)
+        )
+
+    def send(self, text: str) -> bool:
+        if self.up:
+            self.sent.append(text)
+        return self.up
+
+    async def wait_sent(self, count: int) -> None:
+        async with asyncio.timeout(5):
+            while len(self.sent) < count:
+                await asyncio.sleep(0.001)
+
+
+async def test_a_request_is_sent_again_until_it_is_answered() -> None:
+    server = Server()
+    future = server.requests.add("a", "A", lambda: 1.0)
+    await server.wait_sent(3)
+    assert server.requests.answer("a", "ack") and await future == "ack"
+    assert set(server.sent) == {"A"} and len(server.requests) == 0
+    assert not server.requests.answer("a", "ack") and not server.requests.refuse("a", Error("BUSY", "", True))
+
+
+async def test_what_waits_goes_out_when_the_connection_is_back() -> None:
+    server = Server(Patience(answer_s=60.0))
+    server.up = False
+    future = server.requests.add("a", "A", lambda: 1.0)
+    assert server.requests.add("a", "A", lambda: 1.0) is future
+    server.up = True
+    server.requests.flush()
+    assert server.sent == ["A"]
+    server.requests.fail_all(ConnectionEnded(4500))
+    with pytest.raises(ConnectionEnded):
+        await future
+
+
+@pytest.mark.parametrize("code", ["TRY_AGAIN", "BUSY", "RATE_LIMIT"])
+async def test_undecided_refusals_are_asked_again(code: str) -> None:
+    server = Server(Patience(answer_s=60.0))
+    future = server.requests.add("a", "A", lambda: 1.0)
+    assert server.requests.refuse("a", Error(code, "", True, retry_after=0.001, id="a"))
+    await server.wait_sent(2)
+    assert server.requests.refuse("a", Error("NO_FREE_VOTES", "none", False, id="a"))
+    with pytest.raises(Refused) as refused:
+        await future
+    assert (refused.value.code, refused.value.retry_after) == ("NO_FREE_VOTES", None)
+
+
+async def test_after_the_deadline_nothing_is_sent_but_an_answer_is_awaited() -> None:
+    server = Server()
+    future = server.requests.add("a", "A", lambda: 1.0)
+    server.now_ms = 2.0
+    with pytest.raises(Unconfirmed) as unconfirmed:
+        await future
+    assert unconfirmed.value.sent and server.sent == ["A"]
+
+
+async def test_an_extension_gives_another_attempt() -> None:
+    server, deadline = Server(), [1.0]
+    future = server.requests.add("a", "A", lambda: deadline[0])
+    server.now_ms = 2.0
+    deadline[0] = 3.0
+    await server.wait_sent(2)
+    future.cancel()
+    await asyncio.sleep(0)
+    assert len(server.requests) == 0
+
+
+async def test_what_never_left_says_so() -> None:
+    server = Server()
+    server.up = False
+    future = server.requests.add("a", "A", lambda: 1.0)
+    server.now_ms = 2.0
+    with pytest.raises(Unconfirmed) as unconfirmed:
+        await future
+    assert not unconfirmed.value.sent
+
+
+async def test_only_so_many_may_wait() -> None:
+    server = Server()
+    waiting = [server.requests.add(str(n), "A", lambda: 1.0) for n in range(3)]
+    with pytest.raises(Overloaded):
+        server.requests.add("x", "A", lambda: 1.0)
+    for future in waiting:
+        future.cancel()
+
+
+# --- control ---------------------------------------------------------------------------------------------------
+
+
+@given(st.binary(min_size=1, max_size=64), st.integers(0, 2**33), st.binary(max_size=200))
+def test_signatures(secret: bytes, timestamp: int, body: bytes) -> None:
+    expected: Any = hmac.new(secret, f"{timestamp}.".encode() + body, hashlib.sha256).hexdigest()
+    assert sign(secret, timestamp, body) == {
+        "X-Signature-Timestamp": str(timestamp), "X-Signature": f"sha256={expected}",
+    }
