@@ -5,7 +5,7 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help run serve setup test unit lint bench load config clean-data browser
+.PHONY: help run serve setup test unit screenshots lint bench load config clean-data browser
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,6 +31,9 @@ test: setup browser ## all tests: unit, contract (real engines), end to end (rea
 
 unit: setup ## the pure tests only
 	$(BIN)/python -m pytest tests/unit
+
+screenshots: setup browser ## new pictures of the pages in docs/img
+	SCREENSHOTS=docs/img $(BIN)/python -m pytest tests/e2e/test_browser.py
 
 lint: setup ## ruff, mypy --strict, import-linter
 	$(BIN)/ruff check .

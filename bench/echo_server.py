@@ -7,9 +7,11 @@ until it is told to stop. Settings and keys are those of the environment, so tha
 from __future__ import annotations
 
 import asyncio
+import logging
 import sys
 from typing import Final
 
+import structlog
 import uvloop
 from starlette.applications import Starlette
 from uvicorn.config import Config
@@ -52,6 +54,8 @@ def echo(session: Session, vote: Vote, received_ms: int) -> None:
 
 
 async def serve() -> None:
+    # nobody reads what this process says after its port
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     settings, clock, router = configuration.load(), EngineClock(), Router()
     hub = Hub(settings, clock, router, Tokens(settings), "echo")
     router.register(Vote, echo, roles=frozenset({"user"}))

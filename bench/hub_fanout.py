@@ -22,7 +22,6 @@ import platform
 import select
 import socket
 import statistics
-import sys
 import time
 from collections.abc import Awaitable, Callable
 from multiprocessing import get_context
@@ -177,7 +176,7 @@ def hold(control: Connection, port: int, sockets: int, upgrade: bool) -> None:
         b"GET /voting/results HTTP/1.1\r\nHost: bench\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
         b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
     )
-    held = []
+    held: list[socket.socket] = []
     while len(held) < sockets:
         batch = []
         for index in range(len(held), min(len(held) + CONNECTING, sockets)):
@@ -314,4 +313,4 @@ def report(contenders: list[Contender], options: argparse.Namespace, size: int) 
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

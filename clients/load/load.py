@@ -44,7 +44,7 @@ vote, and with MEASURED when the time is over."""
 
 
 class Unreachable(Exception):
-    """Not one socket came up; the text says why."""
+    """Not even the first socket came up; the text says why."""
 
 
 class Scenario(Struct, frozen=True):
@@ -91,7 +91,7 @@ def allow_files(count: int) -> None:
 
 
 async def run(scenario: Scenario, progress: Progress = lambda stage, share: None) -> Report:
-    """Runs `scenario` to its end. Raises Unreachable if no socket comes up at all."""
+    """Runs `scenario` to its end. Raises Unreachable if the first socket does not come up."""
     crowd = Crowd()
     voices = await _come_up(scenario, crowd, progress)
     note = ""
@@ -142,7 +142,10 @@ async def _come_up(scenario: Scenario, crowd: Crowd, progress: Progress) -> list
         pending.add(task)
         task.add_done_callback(pending.discard)
         if number == 0:
-            await task  # nobody there is known before a thousand have tried
+            await task
+            if not crowd.connected:  # nobody is there: better known before thousands have tried
+                voice.close()
+                raise Unreachable(", ".join(crowd.failures))
         ahead = (number + 1) / scenario.ramp - (time.perf_counter() - began)
         if ahead > 0.001:
             progress("connecting", (number + 1) / scenario.sockets)
@@ -150,8 +153,6 @@ async def _come_up(scenario: Scenario, crowd: Crowd, progress: Progress) -> list
     if pending:
         await asyncio.wait(pending)
     progress("connecting", 1.0)
-    if not crowd.connected:
-        raise Unreachable(", ".join(crowd.failures) or "no answer")
     return voices
 
 

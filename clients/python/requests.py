@@ -79,6 +79,7 @@ class Requests:
         request = self._waiting.get(id)
         if request is None or request.answer.done():
             return False
+        self._forget(id)
         request.answer.set_result(data)
         return True
 
@@ -91,6 +92,7 @@ class Requests:
             asked = error.retry_after if isinstance(error.retry_after, float | int) else 0.0
             self._later(id, max(asked, self._patience.backoff.delay_s(request.attempt, self._random())))
         else:
+            self._forget(id)
             request.answer.set_exception(Refused.of(error))
         return True
 

@@ -58,7 +58,9 @@ def test_targets(url: str, loopback: bool, netloc: str, secure: bool) -> None:
     assert (target.loopback, target.netloc, target.secure) == (loopback, netloc, secure)
 
 
-@pytest.mark.parametrize("url", ["", "ftp://x", "http://", "http://u:p@127.0.0.1", "http://127.0.0.1:99999", "http://a b"])
+@pytest.mark.parametrize(
+    "url", ["", "ftp://x", "http://", "http://u:p@127.0.0.1", "http://127.0.0.1:99999", "http://a b"]
+)
 def test_what_is_no_target(url: str) -> None:
     with pytest.raises(ValueError, match=r"expected|Port|port"):
         parse_target(url)

@@ -169,6 +169,7 @@ class Server:
 
     def __init__(self, patience: Patience | None = None) -> None:
         self.sent: list[str] = []
+        self.arrived = asyncio.Event()
         self.up = True
         self.now_ms = 0.0
         self.requests = Requests(
@@ -178,12 +179,14 @@ class Server:
     def send(self, text: str) -> bool:
         if self.up:
             self.sent.append(text)
+            self.arrived.set()
         return self.up
 
     async def wait_sent(self, count: int) -> None:
         async with asyncio.timeout(5):
             while len(self.sent) < count:
-                await asyncio.sleep(0.001)
+                self.arrived.clear()
+                await self.arrived.wait()
 
 
 async def test_a_request_is_sent_again_until_it_is_answered() -> None:
