@@ -362,7 +362,7 @@ async def serve_show(settings: Settings, *, rehearsal: bool) -> None:
 
 async def _serve(node: Node, bound: socket.socket, stop: asyncio.Event) -> None:
     config = uvicorn.Config(
-        node.app(), ws=node.hub.protocol_factory, http="httptools", lifespan="off", log_config=None,  # type: ignore[arg-type]  # uvicorn calls `ws` and asks for nothing else of it
+        node.app(), ws=node.hub.protocol_factory, http=node.hub.door, lifespan="off", log_config=None,  # type: ignore[arg-type]  # uvicorn calls `ws` and asks for nothing else of it
         access_log=False, server_header=False, timeout_graceful_shutdown=1, timeout_keep_alive=30,
     )
     server = _Server(config)
@@ -459,6 +459,7 @@ app.command()(load.load)
 
 def main() -> None:
     """The command line. Errors that have a way out are one line; exit codes: 1 failed, 2 wrong use."""
+    set_up_logs(Settings(log=configuration.Log(level="warning")))  # a server sets up its own
     try:
         app()
     except StartError as error:

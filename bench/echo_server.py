@@ -7,6 +7,7 @@ until it is told to stop. Settings and keys are those of the environment, so tha
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import sys
 from typing import Final
@@ -77,4 +78,5 @@ async def serve() -> None:
 
 
 if __name__ == "__main__":
-    uvloop.run(serve())
+    with contextlib.suppress(KeyboardInterrupt):  # how it is told to stop
+        uvloop.run(serve())

@@ -228,11 +228,10 @@ def show(results: dict[str, dict[str, Any]], options: argparse.Namespace, recoun
         title=f"{options.sockets} sockets, closed loop, {options.rounds} x {options.seconds:g} s; recount {recount}"
     )
     headings = (
-        "", "acked/s", "ack p50 ms", "ack p99 ms", "server µs/vote", "Valkey µs", "PostgreSQL µs", "load µs",
-        "times the floor",
+        "CPU a vote", "acked/s", "p50 ms", "p99 ms", "server µs", "Valkey µs", "PG µs", "load µs", "x floor",
     )
     for heading in headings:
-        table.add_column(heading, justify="right" if heading else "left")
+        table.add_column(heading, justify="left" if heading == headings[0] else "right")
     for name, found in results.items():
         cpu = found["cpu_us_a_vote"]
         table.add_row(

@@ -1,5 +1,6 @@
 """Sockets: who is connected, what reaches them, and what they may send. Knows nothing of votes.
 
+door.py       what every connection comes in by: HTTP with bounds on slow and large requests
 endpoint.py   one connection as an asyncio protocol under uvicorn: handshake, bytes in, closing
 inbound.py    PURE: bytes -> messages on websockets' Sans-I/O layer
 session.py    one client: identity, channels, replies, refusals

@@ -14,6 +14,7 @@ from uvicorn.server import ServerState
 from broadcast_sync.clock import Clock
 from broadcast_sync.hub.channels import RESULTS, SHOW, Channels
 from broadcast_sync.hub.closes import expected
+from broadcast_sync.hub.door import Door
 from broadcast_sync.hub.endpoint import Endpoint
 from broadcast_sync.hub.fanout import Fanout
 from broadcast_sync.hub.handlers import Handlers
@@ -112,7 +113,7 @@ class Hub:
 
     def sent_share(self, offset: int | None = None, channel: str = SHOW) -> float:
         """The share of a channel's open sockets that were sent its message `offset` (default: the last one) and
-        have nothing waiting; 1.0 when there are none. Takes 0.1 microseconds a socket."""
+        have nothing waiting; 1.0 when there are none."""
         found = self.channels.get(channel)
         if found is None:
             return 1.0
@@ -156,6 +157,10 @@ class Hub:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._tasks = []
+
+    def door(self, *args: Any, **options: Any) -> Door:
+        """What uvicorn's `http=` takes: makes the protocol that a connection begins with."""
+        return Door(*args, timeout_s=self.settings.hub.handshake_timeout_s, **options)
 
     def protocol_factory(
         self,

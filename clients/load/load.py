@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import random
 import resource
 import time
@@ -167,7 +168,7 @@ async def _connect(crowd: Crowd, target: Target, voice: Voice) -> None:
     except VoiceLost:
         pass  # counted with its reason by the voice itself
     except OSError as error:
-        crowd.failed(f"connect: {error.strerror or type(error).__name__}")
+        crowd.failed(f"connect: {os.strerror(error.errno) if error.errno else type(error).__name__}")
 
 
 async def _window(crowd: Crowd) -> bool:

@@ -35,6 +35,8 @@ NO_WINDOW_MS: Final = 30_000.0
 """How long a vote is tried while no window is known."""
 CLOCK_BURST_S: Final = (0.0, 0.1, 0.3, 1.0)
 CLOCK_AGAIN_S: Final = 60.0
+GREETED: Final = frozenset({"show", "results", "control"})
+"""Channels that the server subscribes a new connection to by itself, with a snapshot."""
 TOKEN_CODES: Final = frozenset({"UNAUTHENTICATED", "TOKEN_EXPIRED"})
 WALL_MS: Final = time.time() * 1000.0 - time.monotonic() * 1000.0
 """Makes the monotonic clock look like Unix milliseconds; a step of the wall clock after the start moves nothing."""
@@ -53,7 +55,7 @@ class BroadcastSyncClient:
     Connects again by itself with full jitter, except after a close code of 4500-4999; says AUTH, asks for what it
     missed, drops what came twice. `state`, `board` and `results` are the last of their kind, or None.
     Messages come to callbacks (`on`) as they arrive, and to one `async for` through a queue of `inbox` messages;
-    a reader too slow for it gets a new connection and a snapshot. `token` None only watches.
+    a reader too slow for it gets the whole state instead of what it missed. `token` None only watches.
     """
 
     def __init__(
@@ -65,7 +67,7 @@ class BroadcastSyncClient:
             url, self, token=token, backoff=backoff, compression=compression, proxy=proxy, random=random
         )
         self._channels = list(channels)
-        self._inbox = Inbox(inbox)
+        self._inbox = Inbox(inbox, self._reader_back)
         self._reading = False
         self._positions = Positions()
         self._clock = ClockOffset()
@@ -225,8 +227,10 @@ class BroadcastSyncClient:
     def established(self) -> None:
         """Asks for what was missed; what waited for a connection goes out."""
         self._live.set()
-        if self._channels:
-            self._link.send(encode(Subscribe(self._channels, self._positions.since())))
+        since = self._positions.since()
+        wanted = [name for name in self._channels if name in since or name not in GREETED]
+        if wanted:
+            self._link.send(encode(Subscribe(wanted, since)))
         self._requests.flush()
 
     def lost(self, code: int | None) -> None:
@@ -271,11 +275,14 @@ class BroadcastSyncClient:
             except Exception:
                 # the application's fault must not cost it the connection
                 _log.exception("a callback for %s failed", message.type)
-        if self._reading and not self._inbox.put(message):
-            _log.warning("the reader is too slow: connecting again for a snapshot")
-            self._inbox.clear()
-            self._positions.forget()
-            self._link.hang_up()
+        if self._reading:
+            self._inbox.put(message)
+
+    def _reader_back(self) -> None:
+        """The reader was too slow and has lost messages: the whole state follows, as for somebody who is new."""
+        _log.warning("the reader was too slow: messages were dropped, the whole state follows")
+        self._positions.forget()
+        self.request_update()
 
     # --- what arrives -----------------------------------------------------------------------------------------
 

@@ -56,7 +56,7 @@ async def open_rig() -> AsyncIterator[Open]:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 65_536)  # so that a slow reader shows soon
             config = Config(
                 _app,
-                http="httptools",
+                http=hub.door,  # type: ignore[arg-type]  # as below
                 ws=hub.protocol_factory,  # type: ignore[arg-type]  # typed as a class; uvicorn only calls it
                 lifespan="off",
                 log_config=None,

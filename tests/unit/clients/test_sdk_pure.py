@@ -136,12 +136,11 @@ def message(type: str, number: int = 0) -> Message:
 
 
 async def test_a_newer_board_replaces_a_waiting_one() -> None:
-    inbox = Inbox(3)
+    inbox = Inbox(3, lambda: None)
     for each in (message("LIVE_RESULTS", 1), message("VOTING_OPEN", 2), message("LIVE_RESULTS", 3)):
         assert inbox.put(each)
     assert len(inbox) == 2
-    assert inbox.put(message("WARNING", 4)) and not inbox.put(message("WARNING", 5))
-    assert inbox.put(message("LIVE_RESULTS", 6))
+    assert inbox.put(message("WARNING", 4)) and inbox.put(message("LIVE_RESULTS", 6))
     got = [await inbox.get() for _ in range(3)]
     assert [one.data for one in got if one] == [6, 2, 4]
     inbox.put(message("LIVE_RESULTS", 7))
@@ -150,15 +149,27 @@ async def test_a_newer_board_replaces_a_waiting_one() -> None:
 
 
 async def test_the_reader_waits_for_the_next_message() -> None:
-    inbox = Inbox()
+    inbox = Inbox(3, lambda: None)
     reading = asyncio.ensure_future(inbox.get())
     await asyncio.sleep(0)
     inbox.put(message("WARNING", 1))
     got = await reading
     assert got is not None and got.data == 1
-    inbox.put(message("WARNING", 1))
-    inbox.clear()
-    assert len(inbox) == 0
+
+
+async def test_a_reader_that_is_too_slow_is_told_when_it_is_back() -> None:
+    behind: list[int] = []
+
+    def bring_the_state() -> None:
+        behind.append(1)
+        inbox.put(message("STATE_UPDATE", 9))
+
+    inbox = Inbox(2, bring_the_state)
+    assert [inbox.put(message("WARNING", number)) for number in range(4)] == [True, True, False, False]
+    assert len(inbox) == 0 and not behind
+    got = await inbox.get()
+    assert behind == [1] and got is not None and got.data == 9
+    assert inbox.put(message("WARNING"))
 
 
 # --- requests --------------------------------------------------------------------------------------------------
