@@ -239,7 +239,7 @@ def show(results: dict[str, dict[str, Any]], options: argparse.Namespace, recoun
             *(f"{cpu[part]:.1f}" if part in cpu else "" for part in ("server", "valkey", "postgres")),
             f"{found['load_cpu_us_a_vote']:.1f}", f"{found.get('ratio_to_floor', 1.0):.2f}",
         )
-    Console().print(table)
+    Console(width=100).print(table)
 
 
 def document(options: argparse.Namespace, results: dict[str, Any], recount: str) -> dict[str, Any]:

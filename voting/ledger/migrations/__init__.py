@@ -1,5 +1,6 @@
 """The ledger's schema, version by version.
 
-env.py      hands alembic the connection of `voting.ledger.migrate`
+upgrade.py  runs alembic over asyncpg, one node at a time
+env.py      hands alembic the connection of upgrade.py
 versions/   a revision file and the .sql file it runs, by number
 """

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from voting.ledger.migrate import execute_file
+from voting.ledger.migrations.upgrade import execute_file
 
 revision = "0001"
 down_revision = None
