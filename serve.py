@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import gc
 import logging
 import resource
 import signal
@@ -312,6 +313,14 @@ def raise_file_limit() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
+def calm_garbage_collector() -> None:
+    """What was made at the start stays: no collection looks at it again, and the young ones come less often. Votes and
+    boards make no reference cycles; with the defaults, full collections were pauses of tens of milliseconds."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 50)
+
+
 def set_up_logs(settings: Settings) -> None:
     """structlog to standard error, the standard library's records through the same door."""
     level = getattr(logging, settings.log.level.upper())
@@ -371,6 +380,7 @@ async def _serve(node: Node, bound: socket.socket, stop: asyncio.Event) -> None:
         stopping = asyncio.create_task(stop.wait())
         while not (server.started or http.done()):  # noqa: ASYNC110 - uvicorn has no event for it
             await asyncio.sleep(0.005)
+        calm_garbage_collector()
         greet(node, bound.getsockname()[1])
         if node.rehearsal:
             await cleanup.enter_async_context(_rehearsal(node.settings, bound.getsockname()[1]))

@@ -52,8 +52,12 @@ WARM_S: Final = 2.0
 
 
 def cpu_s(pid: int) -> float:
-    """User and system time of a process and of what it started, its ended children included."""
-    process = psutil.Process(pid)
+    """User and system time of a process and of what it started, its ended children included. Ends the program if
+    the process is gone."""
+    try:
+        process = psutil.Process(pid)
+    except psutil.NoSuchProcess:
+        sys.exit(f"process {pid} was stopped during the run; nothing was measured")
     total = 0.0
     for each in (process, *process.children(recursive=True)):
         try:

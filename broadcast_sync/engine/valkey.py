@@ -127,6 +127,10 @@ class EmbeddedValkey(Embedded):
             "appendonly": "yes",
             "appendfsync": "always",
             "save": "",
+            # a rewrite forks and reads everything: not each time a busy window has doubled a small file
+            "auto-aof-rewrite-min-size": "512mb",
+            # beyond a voter's usual few fields a real hash table, since a packed list is searched from its start
+            "hash-max-listpack-entries": "32",
             "maxmemory-policy": "noeviction",
             "pidfile": self.home / "valkey.pid",
             "logfile": "",  # its output, which is appended to `log`

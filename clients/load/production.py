@@ -22,6 +22,8 @@ from clients.python.errors import ClientError, Refused, Unconfirmed
 from clients.python.messages import Message
 
 LAST_S: Final = 30
+SHORT_LAST_S: Final = 10
+"""When the end is near in a window that is short itself."""
 LOOK_S: Final = 0.5
 LONGEST_LOOK_S: Final = 2.0
 ANSWER_S: Final = 3.0
@@ -169,6 +171,7 @@ class Production:
 
     def _on_state(self, message: Message) -> None:
         state: StateUpdate = message.data
+        self._tell_connection(True)
         self._changed.set()
         self._began_ms = min(self._began_ms, self._watcher.now_ms())
         if state.show is not None:
@@ -185,7 +188,10 @@ class Production:
 
     def _on_time(self, message: Message) -> None:
         window = self._watcher.window
-        if window is not None and message.data.remaining <= LAST_S:
+        if window is None:
+            return
+        length_s = (parse_iso(window.closes_at) - parse_iso(window.opens_at)) / 1000.0
+        if message.data.remaining <= (LAST_S if length_s > LAST_S * 1.5 else SHORT_LAST_S):
             words = narrator.last_seconds(self._audience.ledger, self._watcher.board)
             self._once("last", window.window_id, f"{message.data.remaining} s left", words)
 

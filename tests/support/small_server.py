@@ -22,6 +22,7 @@ from broadcast_sync.wire.server import (
     Envelope,
     Error,
     Pong,
+    ShowInfo,
     StateUpdate,
     Subscribed,
     VoteAck,
@@ -44,7 +45,7 @@ def open_state(seconds: float = 60.0, revision: int = 1, voting: str = "OPEN") -
     window = WindowInfo(
         "w1", voting, iso(now), iso(closes), iso(closes + 5_000), 1, "h", {}, CONTESTANTS
     )
-    return StateUpdate(None, None, voting, window, revision, False, False, CONTESTANTS)
+    return StateUpdate(ShowInfo("demo", 1, "Demo"), None, voting, window, revision, False, False, CONTESTANTS)
 
 
 class SmallServer:
@@ -170,6 +171,8 @@ class SmallServer:
         except SmallServer.Drop:
             self.votes.setdefault(id, vote["contestantId"])
             return
+        if self.state.voting != "OPEN" and id not in self.votes:
+            error = Error("VOTING_ENDED", "closed", False)
         if error is not None:
             self.send(socket, msgspec.structs.replace(error, id=id))
             return

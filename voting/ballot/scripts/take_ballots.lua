@@ -99,7 +99,7 @@ local function judge(at)
   local client = '=' .. ballots[at + 1]
   local lefts, writes = {}, {}
   for number, book in ipairs(order[2]) do
-    local fields, claims, before, write = book.fields, book[3], 1, {'!', book[2]}
+    local fields, claims, before, write = book.fields, book[3], 1, {}
     if number == 1 then
       fields[2], before = client, 2
     end
@@ -125,10 +125,11 @@ local function judge(at)
       write[#write + 1] = value
     end
     writes[number] = write
-    local expiry = tonumber(values[1] or 0)
-    write.key, write.later = key, book[2] > expiry
-    if not write.later then
-      write[2] = expiry
+    write.key = key
+    if book[2] > tonumber(values[1] or 0) then
+      write.expiry = book[2]
+      write[#write + 1] = '!'
+      write[#write + 1] = book[2]
     end
   end
 
@@ -143,8 +144,8 @@ local function judge(at)
   writing = true
   for _, write in ipairs(writes) do
     call('HSET', write.key, unpack(write))
-    if write.later then
-      call('PEXPIREAT', write.key, write[2])
+    if write.expiry then
+      call('PEXPIREAT', write.key, write.expiry)
     end
   end
   writing = false
