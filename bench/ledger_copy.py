@@ -34,11 +34,13 @@ from broadcast_sync.bus.keys import ShardKeys
 from broadcast_sync.engine.engines import open_engines
 from broadcast_sync.ids import uuid7
 from broadcast_sync.settings import Engine, Ledger, Settings
-from voting.ledger.entries import COLUMNS, Ballots, Record, records
+from voting.ledger.entries import moment
 from voting.ledger.migrate import migrate
+from voting.ledger.rows import COLUMNS
 from voting.ledger.store import Pool, ensure_partition, open_pool
 from voting.ledger.writer import LedgerWriter
 
+Record = tuple[Any, ...]
 RESULT: Final = Path(__file__).parent / "results" / "ledger_copy.json"
 ORG: Final = "bench"
 BATCH: Final = 512
@@ -83,10 +85,11 @@ def ballots(rows: int, window: str) -> list[dict[Any, Any]]:
 
 def decoded(entries: list[dict[Any, Any]], ref: int) -> list[list[Record]]:
     """The rows of `entries` in transactions of the writer's size."""
-    rows = [
-        row for entry in entries
-        for row in records(Ballots("1-1", UUID(entry["w"]), entry["n"], entry["v"]), ORG, 0, ref)
-    ]  # fmt: skip
+    rows: list[Record] = [
+        (ORG, ref, UUID(bytes=vote_id), UUID(entry["w"]), 0, *others, moment(received), metadata)
+        for entry in entries
+        for vote_id, *others, received, metadata in msgspec.msgpack.decode(entry["v"])
+    ]
     return [rows[start : start + PER_TRANSACTION] for start in range(0, len(rows), PER_TRANSACTION)]
 
 

@@ -54,19 +54,10 @@ class Desk:
         return asked
 
     def _make(self, ruled: Ruled, vote_count: int, *, taking: bool = True) -> Asked:
-        books: dict[str, list[tuple[int, str, int, int, int]]] = {self.rules.scope: []}
-        for claim in ruled.claims:
-            entry = (claim.kind, claim.counter, claim.cost, claim.limit, claim.period_ms)
-            books.setdefault(claim.scope, []).append(entry)
-        number = next(_ids)
+        claims = [(claim.kind, claim.counter, claim.cost, claim.limit, claim.period_ms) for claim in ruled.claims]
+        number, votes, expiry_ms = next(_ids), vote_count * ruled.weight, self.rules.expiry_ms
         return Asked(ruled, tuple([
-            Order(number, _encode((
-                vote_count * ruled.weight,
-                [
-                    (keys.book(scope, ""), self.rules.expiry_ms, claims if taking else False)
-                    for scope, claims in books.items()
-                ],
-            )))
+            Order(number, _encode((votes, keys.book(self.rules.scope, ""), expiry_ms, claims if taking else False)))
             for keys in self._shards
         ]))
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from typing import Any, Final, Protocol
-from uuid import UUID
 
 import msgspec
 import structlog
+from asyncpg.pgproto.pgproto import UUID as FastUUID  # ten times as fast as the standard library's
 from msgspec import UNSET, Raw, UnsetType
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
@@ -16,7 +16,7 @@ from redis.exceptions import RedisError
 from broadcast_sync.bus.keys import shard_of
 from broadcast_sync.clock import Clock
 from broadcast_sync.errors import Refusal
-from broadcast_sync.ids import uuid7
+from broadcast_sync.ids import uuid7_bytes
 from broadcast_sync.settings import Settings
 from broadcast_sync.show.model import Ruleset, Stage
 from broadcast_sync.tokens import Identity
@@ -147,7 +147,7 @@ class BallotIntake:
 
         voter = identity.user_id
         shard = shard_of(voter, len(self._shards))
-        vote_id = uuid7(received_ms).bytes
+        vote_id = uuid7_bytes(received_ms)
         if stage.voting == "CLOSED" or received_ms > desk.window.hard_closes_ms:
             # Too late to count; yet it may be a retry of one that was taken in time, and then it gets that answer.
             asked = desk.lookup
@@ -184,7 +184,7 @@ class BallotIntake:
             self.metrics.votes += vote.vote_count * ruled.weight
             values = answer.values
             session.reply(VoteAck(
-                vote.id, str(UUID(bytes=vote_id)), "queued", vote.contestant_id, vote.vote_type, vote.vote_count,
+                vote.id, str(FastUUID(vote_id)), "queued", vote.contestant_id, vote.vote_type, vote.vote_count,
                 {name: values[index] for index, name in rules.shown[vote.vote_type]}, False,
             ))
         elif answer.verdict == BEFORE:
@@ -204,7 +204,7 @@ class BallotIntake:
         ack = first.ack
         self.metrics.replayed += 1
         session.reply(VoteAck(
-            vote.id, str(UUID(bytes=ack.vote_id)), "queued", ack.contestant_id, ack.vote_type, ack.vote_count,
+            vote.id, str(FastUUID(ack.vote_id)), "queued", ack.contestant_id, ack.vote_type, ack.vote_count,
             {name: first.left[index] for index, name in rules.shown.get(ack.vote_type, ())}, True,
         ))
 

@@ -8,26 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 import msgspec
-from asyncpg.pgproto.pgproto import UUID as FastUUID
-from msgspec import Meta, Struct
+from msgspec import Struct
 
 from broadcast_sync.wire.server import ContestantInfo
 
-Record = tuple[Any, ...]
-"""One row of the votes table, in the order of COLUMNS."""
-
-COLUMNS: Final = (
-    "org_id", "episode_ref", "vote_id", "window_id", "shard", "voter", "contestant_id", "vote_type",
-    "vote_count", "weight", "client_id", "received_at", "metadata",
-)  # fmt: skip
-
 _START: Final = datetime(1970, 1, 1, tzinfo=UTC)
-Amount = Annotated[int, Meta(ge=1, lt=2**31)]
-_rows: Final = msgspec.msgpack.Decoder(list[tuple[bytes, str, str, str, Amount, Amount, str, int, str | None]])
 
 
 class EntryError(Exception):
@@ -121,24 +110,3 @@ def read_entry(entry_id: str, fields: Mapping[bytes, bytes]) -> Entry:
 def moment(ms: int) -> datetime:
     """Unix milliseconds as the aware datetime PostgreSQL takes; exact, OverflowError beyond the year 9999."""
     return _START + timedelta(milliseconds=ms)
-
-
-def records(ballots: Ballots, organisation: str, shard: int, episode_ref: int) -> list[Record]:
-    """The rows of the votes table in `ballots`. Raises EntryError if they are not what the entry says they are."""
-    try:
-        rows = _rows.decode(ballots.payload)
-        if len(rows) != ballots.size:
-            raise EntryError(ballots.entry_id, f"says {ballots.size} rows and has {len(rows)}")
-        window = FastUUID(ballots.window_id.bytes)
-        return [
-            (organisation, episode_ref, FastUUID(vote_id), window, shard, voter, contestant, kind, count, weight,
-             client_id, _START + timedelta(milliseconds=received), metadata)
-            for vote_id, voter, contestant, kind, count, weight, client_id, received, metadata in rows
-        ]  # fmt: skip
-    except (ValueError, OverflowError, msgspec.MsgspecError) as error:
-        raise EntryError(ballots.entry_id, str(error)) from None
-
-
-def without_nul(rows: list[Record]) -> list[Record]:
-    """`rows` with U+FFFD for each NUL character, which PostgreSQL's text cannot hold."""
-    return [tuple(item.replace("\0", "\ufffd") if isinstance(item, str) else item for item in row) for row in rows]

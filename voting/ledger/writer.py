@@ -14,26 +14,22 @@ from uuid import UUID
 
 import msgspec
 import structlog
-from asyncpg import CharacterNotInRepertoireError
 from redis.asyncio import Redis
 
 from broadcast_sync.bus.connect import VALKEY_ERRORS, heed_cancellation
 from broadcast_sync.bus.keys import ShardKeys
 from broadcast_sync.settings import Ledger as LedgerSettings
 from voting.ledger.entries import (
-    COLUMNS,
     Ballots,
     Entry,
     EntryError,
-    Record,
     StreamId,
     WindowOpened,
     moment,
     read_entry,
-    records,
-    without_nul,
 )
 from voting.ledger.metrics import OUTAGES, STOPPED, WRITTEN
+from voting.ledger.rows import COLUMNS, HEADER, TRAILER, binary_rows
 from voting.ledger.store import OUTAGE, REFUSED, Connection, Pool, ensure_partition, partition, statement
 
 BACKOFF_S: Final = (0.1, 5.0)
@@ -42,8 +38,6 @@ ENTRIES_MAX: Final = 512
 """The most entries of one read; each holds up to `[voting] batch_max` rows."""
 BLOCK_MS: Final = 1_000
 """The longest wait in one read of an idle stream, well below the client's timeout."""
-_SLICE: Final = 256
-"""Rows after which a COPY lets the event loop run."""
 
 
 class Ahead(Exception):
@@ -209,17 +203,11 @@ class LedgerWriter:
         try:
             async with self._pool.acquire() as connection:
                 await self._prepare(connection, batch)
-                rows = await self._rows(batch)
-                try:
-                    await self._commit(connection, batch, rows, last)
-                except CharacterNotInRepertoireError:
-                    self._log.warning("ledger_nul_replaced", upto=last)
-                    rows = {ref: without_nul(part) for ref, part in rows.items()}
-                    await self._commit(connection, batch, rows, last)
+                total = sum(entry.size for entry in batch if isinstance(entry, Ballots))
+                await self._commit(connection, batch, await self._rows(batch), total)
         except REFUSED as error:
             raise EntryError(batch[0].entry_id, f"PostgreSQL refuses a row of the batch to {last}: {error}") from error
         self.position = StreamId.parse(last)
-        total = sum(map(len, rows.values()))
         self.written += total
         WRITTEN.labels(*self._labels).inc(total)
         return total
@@ -244,26 +232,26 @@ class LedgerWriter:
         self._episodes[entry.window_id] = ref
         return ref
 
-    async def _rows(self, batch: list[Entry]) -> dict[int, list[Record]]:
-        """The batch's rows by episode."""
-        rows: dict[int, list[Record]] = {}
+    async def _rows(self, batch: list[Entry]) -> dict[int, list[bytes]]:
+        """The batch's rows by episode, as COPY takes them, a piece an entry."""
+        rows: dict[int, list[bytes]] = {}
         for entry in batch:
             if isinstance(entry, Ballots):
                 ref = self._episodes[entry.window_id]
-                rows.setdefault(ref, []).extend(records(entry, self._organisation, self.shard, ref))
+                rows.setdefault(ref, []).append(binary_rows(entry, self._organisation, self.shard, ref))
                 await asyncio.sleep(0)  # a long batch must not hold up the sockets of this process
         return rows
 
     async def _commit(
-        self, connection: Connection, batch: list[Entry], rows: dict[int, list[Record]], last: str
+        self, connection: Connection, batch: list[Entry], rows: dict[int, list[bytes]], total: int
     ) -> None:
         async with connection.transaction():
-            await self._move_watermark(connection, last, len(batch), sum(map(len, rows.values())))
+            await self._move_watermark(connection, batch[-1].entry_id, len(batch), total)
             for entry in batch:
                 if isinstance(entry, WindowOpened):
                     await self._insert_window(connection, entry)
-            for ref, part in rows.items():
-                await self._copy(connection, ref, part)
+            for ref, pieces in rows.items():
+                await self._copy(connection, ref, pieces)
 
     async def _move_watermark(self, connection: Connection, last: str, entries: int, rows: int) -> None:
         """First in the transaction: its row lock makes a rival wait, and then find the watermark moved."""
@@ -295,8 +283,10 @@ class LedgerWriter:
             msgspec.json.encode(opened.contestants).decode(),
         )
 
-    async def _copy(self, connection: Connection, episode_ref: int, rows: list[Record]) -> None:
-        await connection.copy_records_to_table(partition(episode_ref), records=_sliced(rows), columns=COLUMNS)
+    async def _copy(self, connection: Connection, episode_ref: int, pieces: list[bytes]) -> None:
+        await connection.copy_to_table(
+            partition(episode_ref), source=_copied(pieces), columns=COLUMNS, format="binary"
+        )
 
     async def _trim(self) -> None:
         """Drops what is behind the watermark, and leaves a note of how far, which a stale database is told by."""
@@ -306,9 +296,10 @@ class LedgerWriter:
         await pipeline.execute()
 
 
-async def _sliced(rows: list[Record]) -> AsyncIterator[Record]:
-    """`rows`, letting the event loop run now and then."""
-    for start in range(0, len(rows), _SLICE):
-        for row in rows[start : start + _SLICE]:
-            yield row
+async def _copied(pieces: list[bytes]) -> AsyncIterator[bytes]:
+    """A whole COPY of `pieces`, letting the event loop run between them."""
+    yield HEADER
+    for piece in pieces:
+        yield piece
         await asyncio.sleep(0)
+    yield TRAILER

@@ -3,10 +3,9 @@
 -- KEYS[1] gate    hash: state, opensMs, hardClosesMs
 -- KEYS[2] tally   hash: contestant id -> votes
 -- KEYS[3] stream  the shard's ballots
---   The voters' books are named by prefixes and voters; they carry the same hash tag, so all is in one slot.
+--   The voters' books are named by a prefix and the voter; they carry the same hash tag, so all is in one slot.
 -- ARGV[1] window id
--- ARGV[2] msgpack map of orders, what the ballots want: id -> [votes x weight, books]
---   books   [[key prefix, expiry in Unix ms, claims], ...], all different; the first remembers the first answer too
+-- ARGV[2] msgpack map of orders, what the ballots want: id -> [votes x weight, book prefix, expiry in Unix ms, claims]
 --   claims  [[kind, name, cost, limit, period in ms], ...]  kind 1: counter, kind 2: rate
 --           false: never take the ballot, only look for its first answer
 -- ARGV[3] msgpack array of the ballots, one after the other, seven values each
@@ -15,15 +14,15 @@
 -- A book is a hash: '#name' -> value of a claim, '=client id' -> first answer, '!' -> its expiry.
 --
 -- Result: {packed, first answer, first answer, ...}; packed is a msgpack array with one entry a ballot:
---   [0, [left of each claim]]           taken (0 for a rate); claims are counted through all books
+--   [0, [left of each claim]]           taken (0 for a rate)
 --   [1, []]                             taken before; its first answer, msgpack [ack, [left, ...]], is the next one
 --   [2, [claim index from 0, wait]]     this claim failed; wait in ms, 0 for a counter
 --   [3, []]                             the window is not open
 --   [4, []]                             the window has ended
---   [5, []]                             this ballot could not be read, or one of its books is broken
+--   [5, []]                             this ballot could not be read, or its book is broken
 -- The accepted rows are appended as one entry: k=b, w=window id, n=rows, v=msgpack array of rows.
 --
--- The shard's own keys are checked before the first write, and each ballot's books are read before they are written,
+-- The shard's own keys are checked before the first write, and each ballot's book is read before it is written,
 -- so what is broken costs its own ballot or refuses the whole batch, and nothing is half done: no write can fail once
 -- the first has been let through. Time is the arrival time of each ballot.
 
@@ -47,18 +46,13 @@ local votes = {}     -- contestant id -> votes taken by this batch
 local rows = {}
 local writing = false
 
--- Of each book the fields to read: its expiry, the place of a first answer in the first book, the claims.
+-- The fields to read of a book: its expiry, the place of a first answer, the claims.
 for _, order in pairs(orders) do
-  for number, book in ipairs(order[2]) do
-    local fields = {'!'}
-    if number == 1 then
-      fields[2] = ''
-    end
-    for _, claim in ipairs(book[3] or {}) do
-      fields[#fields + 1] = '#' .. claim[2]
-    end
-    book.fields = fields
+  local fields = {'!', ''}
+  for _, claim in ipairs(order[4] or {}) do
+    fields[#fields + 1] = '#' .. claim[2]
   end
+  order.fields = fields
 end
 
 -- What a claim makes of its value: the new value and what is left; or nil and the wait in ms.
@@ -94,59 +88,44 @@ local function late_or_early(claims, received)
 end
 
 local function judge(at)
-  local voter, received, contestant = ballots[at], ballots[at + 2], ballots[at + 3]
-  local order, row, ack = orders[ballots[at + 4]], ballots[at + 5], ballots[at + 6]
-  local client = '=' .. ballots[at + 1]
-  local lefts, writes = {}, {}
-  for number, book in ipairs(order[2]) do
-    local fields, claims, before, write = book.fields, book[3], 1, {}
-    if number == 1 then
-      fields[2], before = client, 2
-    end
-    local key = book[1] .. voter
-    local values = call('HMGET', key, unpack(fields))
-    if number == 1 then
-      if values[2] then
-        firsts[#firsts + 1] = values[2]
-        return BEFORE
-      end
-      local refused = late_or_early(claims, received)
-      if refused then
-        return refused
-      end
-    end
-    for index, claim in ipairs(claims) do
-      local value, left = weigh(claim, tonumber(values[before + index] or 0), received)
-      if not value then
-        return '\146\2\146' .. pack(#lefts) .. pack(left)
-      end
-      lefts[#lefts + 1] = left
-      write[#write + 1] = fields[before + index]
-      write[#write + 1] = value
-    end
-    writes[number] = write
-    write.key = key
-    if book[2] > tonumber(values[1] or 0) then
-      write.expiry = book[2]
-      write[#write + 1] = '!'
-      write[#write + 1] = book[2]
-    end
+  local order, client = orders[ballots[at + 4]], '=' .. ballots[at + 1]
+  local received, contestant = ballots[at + 2], ballots[at + 3]
+  local key, fields, claims = order[2] .. ballots[at], order.fields, order[4]
+  fields[2] = client
+  local values = call('HMGET', key, unpack(fields))
+  if values[2] then
+    firsts[#firsts + 1] = values[2]
+    return BEFORE
+  end
+  local refused = late_or_early(claims, received)
+  if refused then
+    return refused
   end
 
-  local known = votes[contestant] or (tonumber(call('HGET', KEYS[2], contestant) or 0) * 0)
-  local count, left = order[1] + known, lefts[1] and pack(lefts) or '\144'
-  local first = writes[1]
-  first[#first + 1] = client
-  first[#first + 1] = '\146' .. ack .. left
-  rows[#rows + 1] = '' .. row
-
-  -- every book has been read: writing them cannot fail any more, unless the engine lets nothing be written at all
-  writing = true
-  for _, write in ipairs(writes) do
-    call('HSET', write.key, unpack(write))
-    if write.expiry then
-      call('PEXPIREAT', write.key, write.expiry)
+  local write, lefts, left = {}, {}, '\144'
+  for index = 1, #claims do
+    local value, rest = weigh(claims[index], tonumber(values[index + 2] or 0), received)
+    if not value then
+      return '\146\2\146' .. pack(index - 1) .. pack(rest)
     end
+    lefts[index] = rest
+    write[2 * index - 1], write[2 * index] = fields[index + 2], value
+  end
+  if #claims > 0 then
+    left = pack(lefts)
+  end
+  local expiry = order[3] > tonumber(values[1] or 0) and order[3]
+  local known = votes[contestant] or (tonumber(call('HGET', KEYS[2], contestant) or 0) * 0)
+  local count, first = order[1] + known, '\146' .. ballots[at + 6] .. left
+  rows[#rows + 1] = '' .. ballots[at + 5]
+
+  -- the book has been read: writing it cannot fail any more, unless the engine lets nothing be written at all
+  writing = true
+  if expiry then
+    call('HSET', key, client, first, '!', expiry, unpack(write))
+    call('PEXPIREAT', key, expiry)
+  else
+    call('HSET', key, client, first, unpack(write))
   end
   writing = false
   votes[contestant] = count

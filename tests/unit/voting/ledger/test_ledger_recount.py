@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import struct
+from collections.abc import Iterator
+
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from broadcast_sync.ids import uuid7
-from voting.ledger.entries import Ballots, EntryError, StreamId, moment, read_entry, records, without_nul
+from voting.ledger.entries import Ballots, EntryError, StreamId, read_entry
 from voting.ledger.recount import compare, reached
+from voting.ledger.rows import COLUMNS, binary_rows
 from voting.ledger.watch import between
 
 COUNTS = st.dictionaries(st.sampled_from("abcd"), st.integers(0, 5))
@@ -72,11 +76,37 @@ def test_rows_come_out_as_they_went_in(rows: list[tuple[object, ...]]) -> None:
     fields = {b"k": b"b", b"w": str(window).encode(), b"n": b"%d" % len(rows), b"v": msgspec.msgpack.encode(rows)}
     entry = read_entry("1-1", fields)
     assert isinstance(entry, Ballots) and entry.window_id == window
-    made = records(entry, "org", 3, 7)
-    assert [(r[2].bytes, *r[5:11], r[12]) for r in made] == [(*row[:7], row[8]) for row in rows]
-    assert all((r[0], r[1], r[3], r[4]) == ("org", 7, window, 3) for r in made)
-    assert [r[11] for r in made] == [moment(row[7]) for row in rows]  # type: ignore[arg-type]  # ints by strategy
-    assert not any("\0" in str(item) for r in without_nul(made) for item in r)
+    made = list(read_back(binary_rows(entry, "org", 3, 7)))
+    assert all(len(columns) == len(COLUMNS) for columns in made)
+    for row, columns in zip(rows, made, strict=True):
+        vote_id, *texts_and_amounts, received, metadata = row
+        voter, contestant, kind, count, weight, client_id = texts_and_amounts
+        assert columns[:5] == [b"org", pack(7), vote_id, window.bytes, b"\0\3"]
+        assert columns[5:8] == [text(voter), text(contestant), text(kind)]
+        assert columns[8:11] == [pack(count), pack(weight), text(client_id)]
+        assert struct.unpack(">q", columns[11] or b"")[0] / 1000 + 946_684_800_000 == received
+        assert columns[12] == (None if metadata is None else text(metadata))
+
+
+def pack(number: object) -> bytes:
+    return struct.pack(">i", number)
+
+
+def text(value: object) -> bytes:
+    return str(value).replace("\0", "\ufffd").encode()
+
+
+def read_back(data: bytes) -> Iterator[list[bytes | None]]:
+    """Rows of a binary COPY as lists of fields."""
+    at = 0
+    while at < len(data):
+        [count], at = struct.unpack_from(">h", data, at), at + 2
+        fields: list[bytes | None] = []
+        for _ in range(count):
+            [size], at = struct.unpack_from(">i", data, at), at + 4
+            fields.append(None if size < 0 else data[at : at + size])
+            at += max(0, size)
+        yield fields
 
 
 @given(st.dictionaries(st.sampled_from([b"k", b"w", b"n", b"v", b"d"]), st.binary(max_size=40)), st.binary(max_size=60))
@@ -85,6 +115,6 @@ def test_no_bytes_make_anything_but_an_entry_error(fields: dict[bytes, bytes], p
         try:
             entry = read_entry("1-1", candidate)
             if isinstance(entry, Ballots):
-                records(entry, "org", 0, 1)
+                binary_rows(entry, "org", 0, 1)
         except EntryError as error:
             assert error.entry_id == "1-1" and error.reason

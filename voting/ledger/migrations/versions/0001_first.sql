@@ -74,7 +74,6 @@ CREATE TABLE votes (
     metadata      text,
     PRIMARY KEY (episode_ref, vote_id)
 ) PARTITION BY LIST (episode_ref);
-CREATE INDEX votes_by_voter ON votes (voter, vote_id);
 
 -- How far the writer of each shard has brought its stream into this database.
 CREATE TABLE watermarks (
