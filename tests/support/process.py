@@ -109,7 +109,7 @@ class ServerProcess:
             return json.load(answer)
 
     def cleanup(self) -> None:
-        """Ends the process and, by a short clean start's means, its engines."""
+        """Ends the process, and the engines too if they were left behind."""
         if self.process is not None and self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
             try:
@@ -117,3 +117,17 @@ class ServerProcess:
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait(5)
+        record = self.data / "engines.json"
+        if record.exists():
+            for engine in json.loads(record.read_text()).values():
+                if isinstance(engine, dict) and engine.get("embedded"):
+                    self._end(engine["pid"])
+
+    def _end(self, pid: int) -> None:
+        """Ends an engine of this data folder; a pid that has become somebody else's is left alone."""
+        try:
+            ours = Path(f"/proc/{pid}/cwd").resolve().is_relative_to(self.data.resolve())
+        except OSError:
+            return
+        if ours:
+            os.kill(pid, signal.SIGKILL)

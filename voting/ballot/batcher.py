@@ -20,8 +20,8 @@ from broadcast_sync.settings import Voting
 from voting.ballot.answer import BROKEN, UNKNOWN_ANSWER, Answer, read_answers
 from voting.ballot.metrics import BallotMetrics
 
-IN_FLIGHT: Final = 2
-"""Calls of one shard at a time: while the engine works on one, the next is built, sent and fsynced with it."""
+IN_FLIGHT: Final = 3
+"""Calls of one shard at a time: while the engine works on one, others are built, sent and wait at its door."""
 
 BALLOT_VALUES: Final = 7
 """How many values a ballot is in the script's array."""
@@ -48,6 +48,7 @@ class Order(Struct, frozen=True, gc=False):
 Answered = Callable[[Answer], None]
 Waiting = tuple[str, Order, bytes, int, Answered]
 """Window id, order, ballot, arrival in Unix milliseconds, and who wants the answer."""
+
 
 def script_ballot(head: tuple[str, str, int, str, int], row: bytes, ack: bytes) -> bytes:
     """One ballot as take_ballots.lua takes it: voter, client id, arrival, contestant and order id, then `row` and `ack`
