@@ -47,6 +47,10 @@ class Counts:
         self.fanout_seconds += seconds
 
 
+HUB: Final = "broadcast_sync_hub"
+"""What the names of all these metrics begin with."""
+
+
 class HubCollector(Collector):
     """The hub's metrics for a Prometheus registry. `sockets`, `subscribers` and `messages` read live figures."""
 
@@ -64,29 +68,29 @@ class HubCollector(Collector):
 
     def collect(self) -> Iterator[Metric]:
         counts = self._counts
-        yield GaugeMetricFamily("hub_sockets", "Open sockets", value=self._sockets())
+        yield GaugeMetricFamily(f"{HUB}_sockets", "Open sockets", value=self._sockets())
         yield _labelled(
-            GaugeMetricFamily("hub_subscribers", "Subscriptions", labels=["channel"]), self._subscribers()
+            GaugeMetricFamily(f"{HUB}_subscribers", "Subscriptions", labels=["channel"]), self._subscribers()
         )
         yield _labelled(
-            CounterMetricFamily("hub_messages", "Messages received, by type", labels=["type"]), self._messages()
+            CounterMetricFamily(f"{HUB}_messages", "Messages received, by type", labels=["type"]), self._messages()
         )
         yield _labelled(
-            CounterMetricFamily("hub_closes", "Sockets closed, by code", labels=["code"]),
+            CounterMetricFamily(f"{HUB}_closes", "Sockets closed, by code", labels=["code"]),
             {str(code): count for code, count in counts.closes.items()},
         )
         yield _labelled(
-            CounterMetricFamily("hub_refused", "Handshakes refused, by HTTP status", labels=["status"]),
+            CounterMetricFamily(f"{HUB}_refused", "Handshakes refused, by HTTP status", labels=["status"]),
             {str(status): count for status, count in counts.refused.items()},
         )
         for name, text, value in (
-            ("hub_opened", "Sockets opened", counts.opened),
-            ("hub_bad_messages", "Messages that could not be understood", counts.bad),
-            ("hub_rate_limited", "Messages over the rate limit", counts.floods),
-            ("hub_handler_errors", "Faults of message handlers", counts.errors),
-            ("hub_deliveries", "Frames handed to sockets by the fan-out", counts.deliveries),
-            ("hub_slice_overruns", "Fan-out slices that held the loop for twice their time", counts.overruns),
-            ("hub_fanout_overflows", "Messages the fan-out had no room for", counts.dropped_jobs),
+            (f"{HUB}_opened", "Sockets opened", counts.opened),
+            (f"{HUB}_bad_messages", "Messages that could not be understood", counts.bad),
+            (f"{HUB}_rate_limited", "Messages over the rate limit", counts.floods),
+            (f"{HUB}_handler_errors", "Faults of message handlers", counts.errors),
+            (f"{HUB}_deliveries", "Frames handed to sockets by the fan-out", counts.deliveries),
+            (f"{HUB}_slice_overruns", "Fan-out slices that held the loop for twice their time", counts.overruns),
+            (f"{HUB}_fanout_overflows", "Messages the fan-out had no room for", counts.dropped_jobs),
         ):
             yield CounterMetricFamily(name, text, value=value)
         yield self._fanout()
@@ -96,7 +100,7 @@ class HubCollector(Collector):
         for bound, count in zip((*map(str, BUCKETS), "+Inf"), self._counts.fanout, strict=True):
             total += count
             buckets.append((bound, total))
-        family = HistogramMetricFamily("hub_fanout_seconds", "From publication to the last socket's write")
+        family = HistogramMetricFamily(f"{HUB}_fanout_seconds", "From publication to the last socket's write")
         family.add_metric([], buckets, sum_value=self._counts.fanout_seconds)
         return family
 

@@ -26,22 +26,25 @@ class BallotMetrics(Collector):
         self.waiting: Callable[[], int] = lambda: 0
         """Ballots that wait for the engine, in flight included."""
         self.batch_size: Final = Histogram(
-            "ballot_batch_size", "Ballots in one script call.", registry=None,
+            "broadcast_sync_ballot_batch_size", "Ballots in one script call.", registry=None,
             buckets=(1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024),
         )
         self.answer_seconds: Final = Histogram(
-            "ballot_answer_seconds", "Arrival of a batch's oldest frame until its answer.", registry=None,
-            buckets=(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5),
+            "broadcast_sync_ballot_answer_seconds", "Arrival of a batch's oldest frame until its answer.",
+            registry=None, buckets=(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5),
         )
 
     def collect(self) -> Iterator[Metric]:
-        yield CounterMetricFamily("ballots_accepted", "Ballots acknowledged for the first time.", self.accepted)
-        yield CounterMetricFamily("ballot_votes", "Votes in accepted ballots, weighted.", self.votes)
-        yield CounterMetricFamily("ballots_replayed", "Ballots whose first answer was given again.", self.replayed)
-        refused = CounterMetricFamily("ballots_refused", "Ballots refused, by code.", labels=["code"])
+        for name, text, value in (
+            ("ballots_accepted", "Ballots acknowledged for the first time.", self.accepted),
+            ("ballot_votes", "Votes in accepted ballots, weighted.", self.votes),
+            ("ballots_replayed", "Ballots whose first answer was given again.", self.replayed),
+        ):
+            yield CounterMetricFamily(f"broadcast_sync_{name}", text, value)
+        refused = CounterMetricFamily("broadcast_sync_ballots_refused", "Ballots refused, by code.", labels=["code"])
         for code, count in sorted(self.refused.items()):
             refused.add_metric([code], count)
         yield refused
-        yield GaugeMetricFamily("ballots_waiting", "Ballots that wait for the engine.", self.waiting())
+        yield GaugeMetricFamily("broadcast_sync_ballots_waiting", "Ballots that wait for the engine.", self.waiting())
         yield from self.batch_size.collect()
         yield from self.answer_seconds.collect()

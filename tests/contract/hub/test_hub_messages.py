@@ -159,4 +159,4 @@ async def test_a_registered_handler_answers(rig: Rig) -> None:
     assert list(ack) == ["type", "data", "timestamp"]
     assert ack["data"]["remaining"] == {"free": 4}
     assert {sample.name: sample.value for metric in rig.hub.metrics.collect() for sample in metric.samples
-            if sample.labels == {"type": "VOTE"}} == {"hub_messages_total": 2}
+            if sample.labels == {"type": "VOTE"}} == {"broadcast_sync_hub_messages_total": 2}
