@@ -20,8 +20,8 @@ from broadcast_sync.settings import Voting
 from voting.ballot.answer import BROKEN, UNKNOWN_ANSWER, Answer, read_answers
 from voting.ballot.metrics import BallotMetrics
 
-IN_FLIGHT: Final = 3
-"""Calls of one shard at a time: while the engine works on one, others are built, sent and wait at its door."""
+IN_FLIGHT: Final = 2
+"""Calls of one shard at a time: while the engine works on one, the next is built, sent and fsynced with it."""
 
 BALLOT_VALUES: Final = 7
 """How many values a ballot is in the script's array."""
