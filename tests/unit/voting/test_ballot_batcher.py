@@ -204,13 +204,13 @@ async def test_every_number_is_counted() -> None:
         for metric in desk.metrics.collect()
         for sample in metric.samples
     }
-    assert shown["ballots_waiting",] == 2
-    assert shown["ballots_refused_total", "BUSY"] == 2
+    assert shown["broadcast_sync_ballots_waiting",] == 2
+    assert shown["broadcast_sync_ballots_refused_total", "BUSY"] == 2
     await desk.engine.until(1)
     desk.engine.take(0)
     await desk.batcher.drain()
-    sizes = next(metric for metric in desk.metrics.collect() if metric.name == "ballot_batch_size")
-    assert {sample.name: sample.value for sample in sizes.samples}["ballot_batch_size_sum"] == 2
+    sizes = next(metric for metric in desk.metrics.collect() if metric.name == "broadcast_sync_ballot_batch_size")
+    assert {sample.name: sample.value for sample in sizes.samples}["broadcast_sync_ballot_batch_size_sum"] == 2
 
 
 def test_answers_are_read_in_order() -> None:
