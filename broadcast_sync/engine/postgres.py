@@ -31,6 +31,8 @@ _TUNING: Final = {
     "max_wal_size": "512MB",
     "min_wal_size": "80MB",
     "jit": "off",
+    # a recount in the middle of a show must not take every core from the votes
+    "max_parallel_workers_per_gather": "0",
     "timezone": "UTC",
     "log_timezone": "UTC",
     "log_checkpoints": "off",
