@@ -26,7 +26,6 @@ class StageKeys:
         """Prefix of strings: the first CUE_ACK of each cueId."""
         self.cues = f"{tag}:stage:cues"
         """Stream: every cue, taken or refused, on its way to the cue log."""
-        self.armed = f"{tag}:stage:armed"
         self.channel = f"{tag}:show"
         """Pub/sub: events of channel `show`."""
         self.results_channel = f"{tag}:results"
