@@ -44,7 +44,7 @@ from broadcast_sync.hub.router import Router
 from broadcast_sync.settings import Hub as HubSettings
 from broadcast_sync.settings import Settings
 from broadcast_sync.tokens import Tokens
-from broadcast_sync.wire.codecs import JSON
+from broadcast_sync.wire.formats import PLAIN_JSON
 from broadcast_sync.wire.prepared import Prepared
 from broadcast_sync.wire.server import BoardRow, LiveResults
 
@@ -99,7 +99,7 @@ class _Bare(asyncio.Protocol):
 
 
 async def floor(control: Connection, sockets: int) -> None:
-    frame = board().frame_for(JSON)
+    frame = board().frame_for(PLAIN_JSON)
     transports: list[asyncio.Transport] = []
     server = await asyncio.get_running_loop().create_server(lambda: _Bare(transports), "127.0.0.1", 0, backlog=4096)
 
@@ -269,7 +269,7 @@ def main() -> None:
     parser.add_argument("--sockets", type=int, default=10_000)
     parser.add_argument("--rounds", type=int, default=12)
     options = parser.parse_args()
-    sizes = {name: len(board().frame_for(JSON)) for name in SERVERS}
+    sizes = {name: len(board().frame_for(PLAIN_JSON)) for name in SERVERS}
     contenders = [Contender(name, options.sockets) for name in SERVERS]
     time.sleep(0.5)  # what was sent on joining has come by then
     for number in range(options.rounds + 2):

@@ -28,7 +28,7 @@ from broadcast_sync.hub.closes import ABNORMAL, SERVER_ERROR
 from broadcast_sync.hub.inbound import Inbound
 from broadcast_sync.hub.session import CONTROL, RESULTS, VOTING, Session
 from broadcast_sync.ids import uuid7
-from broadcast_sync.wire.codecs import CODECS
+from broadcast_sync.wire.formats import SUBPROTOCOLS
 from broadcast_sync.wire.frames import PING, frame
 
 if TYPE_CHECKING:
@@ -51,10 +51,10 @@ class _Protocol(ServerProtocol):
 
     def select_subprotocol(self, subprotocols: Sequence[Subprotocol]) -> Subprotocol | None:
         for offered in subprotocols:
-            if offered in CODECS:
+            if offered in SUBPROTOCOLS:
                 return offered
         if subprotocols:
-            known = ", ".join(name for name in CODECS if name)
+            known = ", ".join(name for name in SUBPROTOCOLS if name)
             raise NegotiationError(f"no subprotocol in common; known are {known}")
         return None
 
@@ -175,7 +175,7 @@ class Endpoint(asyncio.Protocol):
             str(uuid7(hub.clock.now_ms())),
             request.path.partition("?")[0],
             str(peer[0]) if isinstance(peer, tuple) else "",
-            CODECS[conn.subprotocol],
+            SUBPROTOCOLS[conn.subprotocol],
             monotonic(),
         )
         limits = hub.settings.hub

@@ -1,4 +1,4 @@
-"""One message to all subscribers of a channel: framed once a codec, written in slices that let others in between.
+"""One message to all subscribers of a channel: made once a format, written in slices that let others in between.
 
 One task does all fan-outs. Must-arrive messages go first and in order; of newest-only ones only the newest of each
 channel and type is kept waiting. The first socket served moves on each time, so that nobody is always last.
@@ -19,7 +19,6 @@ from broadcast_sync.hub.closes import LOST_POSITION
 from broadcast_sync.hub.metrics import Counts
 from broadcast_sync.hub.outbox import Key
 from broadcast_sync.hub.session import Session
-from broadcast_sync.wire.codecs import JSON
 from broadcast_sync.wire.delivery import Delivery
 from broadcast_sync.wire.prepared import Prepared
 
@@ -143,10 +142,13 @@ class Fanout:
     def _serve(self, job: Job, sessions: list[Session]) -> None:
         """The hot loop: for a socket that reads, this is one `transport.write` of shared bytes."""
         prepared = job.prepared
-        json, frame_for = prepared.frame_for(JSON), prepared.frame_for
+        format, made = None, b""
         for session in sessions:
+            if session.format is not format:
+                format = session.format
+                made = prepared.frame_for(format)
             if session.ready:
-                session.write(json if session.codec is JSON else frame_for(session.codec))
+                session.write(made)
             else:
                 session.send(prepared)
 

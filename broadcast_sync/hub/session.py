@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from math import inf
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from msgspec import UNSET
 
@@ -17,12 +17,11 @@ from broadcast_sync.hub.router import identify
 from broadcast_sync.tokens import Identity
 from broadcast_sync.wire.codecs import Codec
 from broadcast_sync.wire.delivery import DELIVERY, Delivery
-from broadcast_sync.wire.frames import frame
+from broadcast_sync.wire.formats import Format
 from broadcast_sync.wire.prepared import Prepared
 from broadcast_sync.wire.server import Data, Envelope, Error, Reconnect
 
 if TYPE_CHECKING:
-    from broadcast_sync.hub.endpoint import Endpoint
     from broadcast_sync.hub.hub import Hub
 
 VOTING: Final = "/voting/sync"
@@ -35,6 +34,14 @@ FRAGMENT_COST: Final = 0.01
 """What a fragment costs of the allowance for control frames."""
 
 
+class Connection(Protocol):
+    """What a session needs of its connection. `abort` cuts it without a word; `send_close` may take its time."""
+
+    def send_close(self, code: int, reason: str) -> None: ...
+    def ping(self) -> None: ...
+    def abort(self) -> None: ...
+
+
 class Session:
     """One open socket. Made by its endpoint after the handshake; all methods are synchronous and safe after the end.
 
@@ -43,21 +50,21 @@ class Session:
 
     __slots__ = (
         "_bad", "_control", "_endpoint", "_flow", "_hub", "_outbox", "_paused", "address", "auth_by", "channels",
-        "close_by", "close_code", "codec", "expires_at", "id", "identity", "is_open", "next_ping", "opened_at", "path",
+        "close_by", "close_code", "expires_at", "format", "id", "identity", "is_open", "next_ping", "opened_at", "path",
         "pending", "ready", "received", "unanswered", "wake_at", "write",
     )
 
     def __init__(
-        self, hub: Hub, endpoint: Endpoint, write: Callable[[bytes], None], id: str, path: str, address: str,
-        codec: Codec, now: float,
+        self, hub: Hub, endpoint: Connection, write: Callable[[bytes], None], id: str, path: str, address: str,
+        format: Format, now: float,
     ) -> None:
         self._hub = hub
-        self._endpoint: Endpoint | None = endpoint
+        self._endpoint: Connection | None = endpoint
         self.write = write
         self.id: Final = id
         self.path: Final = path
         self.address: Final = address
-        self.codec: Final = codec
+        self.format = format
         self.identity: Identity | None = None
         self.channels: dict[str, Place] = {}
         """Channels subscribed to, each with the last position given."""
@@ -83,14 +90,18 @@ class Session:
         self._bad = 0.0
         self._control = 0.0
 
+    @property
+    def codec(self) -> Codec:
+        """How this client's messages are read."""
+        return self.format.codec
+
     # --- what it is told --------------------------------------------------------------------------------------
 
     def reply(self, data: Data) -> None:
         """Sends `data` to this client alone, in order with everything else it is sent."""
         if not self.is_open:
             return
-        codec = self.codec
-        made = frame(codec.opcode, codec.encode(Envelope(data.TYPE, data, self._hub.stamp())))
+        made = self.format.reply(Envelope(data.TYPE, data, self._hub.stamp()))
         if self.ready:
             self.write(made)
         else:
@@ -99,9 +110,9 @@ class Session:
     def send(self, prepared: Prepared) -> None:
         """Sends a prepared message, by its delivery class if the client is not reading."""
         if self.ready:
-            self.write(prepared.frame_for(self.codec))
+            self.write(prepared.frame_for(self.format))
         elif self.is_open:
-            self._keep(prepared.delivery, (prepared.channel, prepared.type), prepared.frame_for(self.codec))
+            self._keep(prepared.delivery, (prepared.channel, prepared.type), prepared.frame_for(self.format))
 
     def refuse(self, refusal: Refusal, id: str | None = None, cue_id: str | None = None) -> None:
         """Sends ERROR. Costs the client nothing; see `bad` for refusals that do."""
@@ -227,6 +238,8 @@ class Session:
             self._endpoint.abort()
 
     def _keep(self, delivery: Delivery, key: tuple[str | None, str], made: bytes) -> None:
+        if not made:
+            return
         if self._outbox is None:
             limits = self._hub.settings.hub
             self._outbox = Outbox(limits.outbox_messages, limits.outbox_bytes)

@@ -6,5 +6,7 @@ client.py     messages that clients send
 server.py     messages that the server sends
 codecs.py     JSON and MessagePack
 frames.py     RFC 6455 server frames
-prepared.py   one message, encoded and framed once for everybody
+deflate.py    PURE: compression of messages, RFC 7692
+formats.py    what a message looks like on the sockets of one kind: codec, frames, compression
+prepared.py   one message, made once a format for everybody
 """

@@ -53,6 +53,3 @@ class Codec:
 
 JSON: Final = Codec("broadcast-sync.v1.json", TEXT, msgspec.json.encode, msgspec.json.Decoder)
 MSGPACK: Final = Codec("broadcast-sync.v1.msgpack", BINARY, msgspec.msgpack.encode, msgspec.msgpack.Decoder)
-
-CODECS: Final[dict[str | None, Codec]] = {None: JSON, JSON.name: JSON, MSGPACK.name: MSGPACK}
-"""The codec of each subprotocol; None is a client that asks for no subprotocol."""

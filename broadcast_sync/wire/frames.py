@@ -7,10 +7,12 @@ from typing import Final
 TEXT: Final = 0x1
 BINARY: Final = 0x2
 PING: Final = 0x9
+RSV1: Final = 0x40
+"""Beside the opcode of a compressed message (RFC 7692, 6)."""
 
 
 def frame(opcode: int, payload: bytes) -> bytes:
-    """One final, unmasked frame (RFC 6455, 5.2)."""
+    """One final, unmasked frame (RFC 6455, 5.2). `opcode` may carry RSV1."""
     length = len(payload)
     first = 0x80 | opcode
     if length < 126:

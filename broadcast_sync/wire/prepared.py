@@ -1,4 +1,4 @@
-"""One message for many sockets: encoded and framed at most once a codec, on first use."""
+"""One message for many sockets: encoded, framed and compressed at most once a format, on first use."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from msgspec import UNSET, Raw, Struct, UnsetType
 
 from broadcast_sync.wire.codecs import JSON, Codec
 from broadcast_sync.wire.delivery import DELIVERY, Delivery
-from broadcast_sync.wire.frames import frame
+from broadcast_sync.wire.formats import Format
 from broadcast_sync.wire.server import Data, Envelope
 from broadcast_sync.wire.times import iso
 
@@ -29,9 +29,9 @@ _published = msgspec.json.Decoder(_Published)
 
 
 class Prepared:
-    """A message ready to be sent. `frame_for(codec)` is the same bytes object for every socket."""
+    """A message ready to be sent. `frame_for(format)` is the same bytes object for every socket of that format."""
 
-    __slots__ = ("_frames", "_json", "channel", "data_json", "delivery", "epoch", "offset", "type")
+    __slots__ = ("_frames", "_payloads", "channel", "data_json", "delivery", "epoch", "offset", "type")
 
     def __init__(
         self, type: str, json: bytes, data_json: bytes, channel: str | None, epoch: str | None, offset: int | None
@@ -42,8 +42,8 @@ class Prepared:
         self.epoch = epoch
         self.offset = offset
         self.data_json = data_json
-        self._json = json
-        self._frames: dict[str, bytes] = {}
+        self._payloads: dict[Codec, bytes] = {JSON: json}
+        self._frames: dict[Format, bytes] = {}
 
     @classmethod
     def of(cls, data: Data, now_ms: int, channel: str | None = None) -> Prepared:
@@ -72,15 +72,22 @@ class Prepared:
     @property
     def json(self) -> bytes:
         """The JSON payload, unframed."""
-        return self._json
+        return self._payloads[JSON]
 
-    def frame_for(self, codec: Codec) -> bytes:
-        made = self._frames.get(codec.name)
+    def payload(self, codec: Codec) -> bytes:
+        """The envelope as `codec` encodes it, unframed."""
+        made = self._payloads.get(codec)
         if made is None:
-            payload = self._json if codec is JSON else codec.encode(self.decoded())
-            made = self._frames[codec.name] = frame(codec.opcode, payload)
+            made = self._payloads[codec] = codec.encode(self.decoded())
+        return made
+
+    def frame_for(self, format: Format) -> bytes:
+        """What sockets of `format` are written; empty if they are not told of this message."""
+        made = self._frames.get(format)
+        if made is None:
+            made = self._frames[format] = format.frame(self)
         return made
 
     def decoded(self) -> Any:
         """The envelope as plain dicts and lists."""
-        return msgspec.json.decode(self._json)
+        return msgspec.json.decode(self.json)

@@ -8,6 +8,7 @@ import pytest
 from websockets.exceptions import InvalidStatus
 
 from broadcast_sync.hub import wheel
+from broadcast_sync.hub.endpoint import Endpoint
 from tests.contract.hub.conftest import Open
 from tests.support.hub import Rig
 
@@ -116,7 +117,7 @@ async def test_stop_does_not_wait_for_the_deaf(open_rig: Open) -> None:
 async def test_uvicorns_own_shutdown_says_goodbye_too(rig: Rig) -> None:
     client = await rig.joined()
     (session,) = rig.hub.sessions.values()
-    assert session._endpoint is not None
+    assert isinstance(session._endpoint, Endpoint)
     session._endpoint.shutdown()
     assert (await client.hear("RECONNECT"))["data"]["reason"] == "shutdown"
     assert await client.ended() == 4000

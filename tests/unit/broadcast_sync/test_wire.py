@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,9 @@ from hypothesis import strategies as st
 
 from broadcast_sync.wire import client, server
 from broadcast_sync.wire.codecs import JSON, MSGPACK, Codec
+from broadcast_sync.wire.deflate import Deflate
 from broadcast_sync.wire.delivery import DELIVERY
+from broadcast_sync.wire.formats import PLAIN_JSON, PLAIN_MSGPACK, Deflated, Format
 from broadcast_sync.wire.frames import BINARY, TEXT, frame
 from broadcast_sync.wire.prepared import Prepared
 from broadcast_sync.wire.times import iso
@@ -67,11 +70,11 @@ def test_every_message_is_spelled_as_the_protocol_has_it() -> None:
 def test_both_codecs_say_the_same_with_the_type_first(message: server.Data) -> None:
     prepared = Prepared.received(Prepared.of(message, NOW, "show").json)
     assert prepared.json.startswith(b'{"type":"' + message.TYPE.encode() + b'"')
-    text, binary = prepared.frame_for(JSON), prepared.frame_for(MSGPACK)
+    text, binary = prepared.frame_for(PLAIN_JSON), prepared.frame_for(PLAIN_MSGPACK)
     assert text[0] & 0x0F == TEXT and binary[0] & 0x0F == BINARY
     skip = {True: 2, False: 4}
     assert msgspec.msgpack.decode(binary[skip[len(binary) < 128] :]) == json.loads(text[skip[len(text) < 128] :])
-    assert prepared.frame_for(JSON) is text
+    assert prepared.frame_for(PLAIN_JSON) is text
 
 
 CLIENT_MESSAGES: list[tuple[type[client.ClientMessage], dict[str, Any]]] = [
@@ -124,3 +127,37 @@ def test_frames_carry_their_length(size: int) -> None:
     assert made[0] == 0x81 and header == (2 if size < 126 else 4 if size < 65_536 else 10)
     length = made[1] if size < 126 else int.from_bytes(made[2:header], "big")
     assert length == size and made[1] & 0x80 == 0
+
+
+class Counting(Format):
+    """A format of a test's own: counts what it is asked to make."""
+
+    made = 0
+
+    def frame(self, prepared: Prepared) -> bytes:
+        self.made += 1
+        return b"data: " + prepared.json + b"\n\n"
+
+    def reply(self, envelope: server.Envelope) -> bytes:
+        return b""
+
+
+def test_a_message_is_made_once_a_format() -> None:
+    prepared, format = Prepared.of(server.Countdown(3), NOW), Counting(JSON)
+    assert prepared.frame_for(format) is prepared.frame_for(format)
+    assert format.made == 1 and prepared.frame_for(format) != prepared.frame_for(PLAIN_JSON)
+
+
+def test_small_messages_are_not_compressed_and_large_ones_are() -> None:
+    small = Prepared.of(server.Countdown(3), NOW)
+    large = Prepared.of(server.LiveResults([ROW] * 12, 2000, iso(NOW), 42), NOW, "results")
+    for plain in (PLAIN_JSON, PLAIN_MSGPACK):
+        deflated = Deflated(plain, Deflate(6))
+        assert small.frame_for(deflated) is small.frame_for(plain)
+        made = large.frame_for(deflated)
+        assert made[0] == large.frame_for(plain)[0] | 0x40
+        assert len(made) < len(large.frame_for(plain)) / 3
+        reader = zlib.decompressobj(-12)
+        assert reader.decompress(made[4:] + b"\0\0\xff\xff") == large.payload(plain.codec)
+        envelope = server.Envelope("COUNTDOWN", server.Countdown(3), iso(NOW))
+        assert deflated.reply(envelope) == plain.reply(envelope)
