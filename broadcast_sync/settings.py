@@ -54,6 +54,7 @@ class Auth(Section, frozen=True):
     public_key_files: Annotated[list[str], Meta(max_length=16)] = []
     token_ttl_s: Annotated[int, Meta(ge=1, le=31_536_000)] = 43_200
     leeway_s: Annotated[int, Meta(ge=0, le=300)] = 5
+    expiry_grace_s: Annotated[float, Meta(ge=0, le=86_400)] = 60.0
     guests: Literal["none", "users", "all"] = "none"
 
 

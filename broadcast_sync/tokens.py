@@ -25,16 +25,23 @@ ROLES: Final = frozenset({"user", "screen", "control", "viewer", "moderator", "a
 
 
 class Identity(Struct, frozen=True):
-    """A checked token. `expires_ms` in Unix milliseconds."""
+    """A checked token. `expires_ms` in Unix milliseconds; it is taken for `leeway_ms` longer, as clocks differ."""
 
     user_id: str
     organisation: str
     roles: frozenset[str]
     expires_ms: int
+    leeway_ms: int = 0
 
     def has(self, *roles: str) -> bool:
         """True if any of `roles`, or `admin`, is held."""
         return not self.roles.isdisjoint((*roles, "admin"))
+
+    def heed_expiry(self, now_ms: int) -> None:
+        """Raises Refusal TOKEN_EXPIRED once the token is no longer taken: a socket outlives its token by a grace, in
+        which it may watch and sign in again."""
+        if now_ms >= self.expires_ms + self.leeway_ms:
+            raise Refusal("TOKEN_EXPIRED")
 
 
 class _Claims(Struct, frozen=True):
@@ -141,5 +148,7 @@ class Tokens:
                 continue
             except (jwt.InvalidTokenError, msgspec.ValidationError) as error:
                 raise Refusal("UNAUTHENTICATED", f"The token is not valid: {error}") from None
-            return Identity(claims.sub, claims.org, frozenset(claims.roles), claims.exp * 1000)
+            return Identity(
+                claims.sub, claims.org, frozenset(claims.roles), claims.exp * 1000, self._leeway_s * 1000
+            )
         raise Refusal("UNAUTHENTICATED", "The token is not signed by a trusted key.")

@@ -130,8 +130,10 @@ class Endpoint(asyncio.Protocol):
             self._conn.send_close(code, reason.encode()[:123].decode(errors="ignore"))
             self._say()
 
-    def ping(self) -> None:
+    def ping(self) -> bool:
+        """Sends a heartbeat; true if the client owes an answer to it."""
         self._transport.write(_PING)
+        return True
 
     def abort(self) -> None:
         self._transport.abort()

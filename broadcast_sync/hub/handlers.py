@@ -37,20 +37,21 @@ class Handlers:
     def auth(self, session: Session, message: Auth, received_ms: int) -> Awaitable[None] | None:
         """Checks the token. The identity holds from here on; AUTH_OK follows when the votes left are known.
 
-        A refused token costs an ERROR and counts as a bad message; the control room's socket it closes.
+        A refused token costs an ERROR, counts as a bad message and changes nothing; a socket of the control room that
+        has not signed in before it closes.
         """
+        first = session.identity is None
         try:
             identity = self._hub.tokens.check(message.token)
             self._check(session, identity)
         except Refusal as refusal:
             session.bad(refusal)
-            if session.path == CONTROL:
+            if session.path == CONTROL and first:
                 session.close(FORBIDDEN if refusal.code == "FORBIDDEN" else INVALID_TOKEN)
             return None
-        first = session.identity is None
         session.identity = identity
-        leeway_ms = self._hub.settings.auth.leeway_s * 1000
-        self._hub.watch.authenticated(session, (identity.expires_ms + leeway_ms - received_ms) / 1000)
+        expires_in_s = (identity.expires_ms + identity.leeway_ms - received_ms) / 1000
+        self._hub.watch.authenticated(session, expires_in_s + self._hub.settings.auth.expiry_grace_s)
         if session.path != CONTROL:
             return self._greet(session, identity)
         self._accept(session, identity, None)
@@ -92,6 +93,9 @@ class Handlers:
             raise Refusal("FORBIDDEN", "This token belongs to another organisation.")
         if session.path == CONTROL and not identity.has("control"):
             raise Refusal("FORBIDDEN")
+        if session.identity is not None and session.identity.user_id != identity.user_id:
+            # one socket, one voter: what is limited or logged by socket stays one person's
+            raise Refusal("FORBIDDEN", "This socket belongs to another user; open a new one.")
 
     async def _greet(self, session: Session, identity: Identity) -> None:
         try:

@@ -74,8 +74,8 @@ class Route:
         self.paths = paths
         self.count = 0
 
-    def check(self, session: Session) -> None:
-        """Raises Refusal UNSUPPORTED, UNAUTHENTICATED or FORBIDDEN."""
+    def check(self, session: Session, received_ms: int) -> None:
+        """Raises Refusal UNSUPPORTED, UNAUTHENTICATED, FORBIDDEN or TOKEN_EXPIRED."""
         if self.paths is not None and session.path not in self.paths:
             raise Refusal("UNSUPPORTED", f"{self.message.TYPE} is not taken on {session.path}.")
         if self.roles:
@@ -83,6 +83,7 @@ class Route:
                 raise Refusal("UNAUTHENTICATED")
             if not session.identity.has(*self.roles):
                 raise Refusal("FORBIDDEN")
+            session.identity.heed_expiry(received_ms)
 
 
 class Router:
@@ -103,8 +104,9 @@ class Router:
         roles: frozenset[str] = frozenset(),
         paths: frozenset[str] | None = None,
     ) -> None:
-        """Gives all messages of a type to `handler`: from sessions that hold one of `roles` (empty: from anybody,
-        AUTH or not) on one of `paths` (None: on all). Raises ValueError if the type has a handler."""
+        """Gives all messages of a type to `handler`: from sessions that hold one of `roles` by a token that has not
+        expired (empty: from anybody, AUTH or not) on one of `paths` (None: on all). Raises ValueError if the type has
+        a handler."""
         if message.TYPE in self._routes:
             raise ValueError(f"{message.TYPE} has a handler already")
         self._routes[message.TYPE] = Route(message, handler, roles, paths)
@@ -131,7 +133,7 @@ class Router:
         route.count += 1
         try:
             if route.roles or route.paths is not None:
-                route.check(session)
+                route.check(session, received_ms)
             rest = route.handler(session, message, received_ms)
         except Refusal as refusal:
             session.refuse(refusal, *_ids(message))

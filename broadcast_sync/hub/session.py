@@ -35,10 +35,11 @@ FRAGMENT_COST: Final = 0.01
 
 
 class Connection(Protocol):
-    """What a session needs of its connection. `abort` cuts it without a word; `send_close` may take its time."""
+    """What a session needs of its connection. `abort` cuts it without a word; `send_close` may take its time; `ping`
+    sends a heartbeat and is true if the client owes an answer to it."""
 
     def send_close(self, code: int, reason: str) -> None: ...
-    def ping(self) -> None: ...
+    def ping(self) -> bool: ...
     def abort(self) -> None: ...
 
 
@@ -227,10 +228,10 @@ class Session:
         self._endpoint = None
 
     def ping(self) -> None:
-        """Sends a ping frame, whatever waits: it is small, and a client is cut off after two unanswered."""
-        if self.is_open and self._endpoint is not None:
+        """Sends a heartbeat, whatever waits: it is small, and where it asks for an answer a client is cut off after
+        two that got none."""
+        if self.is_open and self._endpoint is not None and self._endpoint.ping():
             self.unanswered += 1
-            self._endpoint.ping()
 
     def abort(self) -> None:
         """Cuts the connection without a word."""

@@ -73,7 +73,7 @@ class Watch:
         self._hang(session)
 
     def authenticated(self, session: Session, expires_in_s: float) -> None:
-        """The session's AUTH deadline is met; its token ends in `expires_in_s`."""
+        """The session's AUTH deadline is met; it is closed in `expires_in_s` unless this is called again before."""
         session.auth_by = inf
         session.expires_at = monotonic() + expires_in_s
         self._hang(session)

@@ -149,8 +149,8 @@ class Rig:
     async def joined(self, path: str = "/voting/sync", *protocols: str, **options: Any) -> Client:
         return await (await self.connect(path, *protocols, **options)).greeted()
 
-    def token(self, *roles: str, org: str = "default", ttl_s: float = 600) -> str:
-        return self.hub.tokens.sign("u1", org, list(roles), int(time.time() + ttl_s))
+    def token(self, *roles: str, org: str = "default", ttl_s: float = 600, sub: str = "u1") -> str:
+        return self.hub.tokens.sign(sub, org, list(roles), int(time.time() + ttl_s))
 
     async def operator(self) -> Client:
         client = await (await self.connect("/control/sync")).welcomed()

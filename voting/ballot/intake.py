@@ -138,6 +138,7 @@ class BallotIntake:
             raise Refusal("UNAUTHENTICATED")
         if "user" not in identity.roles or identity.organisation != stage.organisation:
             raise Refusal("FORBIDDEN")
+        identity.heed_expiry(received_ms)
         if not 1 <= len(vote.id) <= 64 or not vote.id.isprintable():
             raise Refusal("BAD_MESSAGE", "id must have 1 to 64 printable characters.")
         metadata = metadata_text(vote.metadata, session.codec)

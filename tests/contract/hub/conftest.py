@@ -45,11 +45,11 @@ async def open_rig() -> AsyncIterator[Open]:
     """Starts a hub with the given `[hub]` settings."""
     async with AsyncExitStack() as stack:
 
-        async def start(*, stop_s: float = 1.0, leeway_s: int = 0, **keys: Any) -> Rig:
+        async def start(*, stop_s: float = 1.0, leeway_s: int = 0, expiry_grace_s: float = 0.0, **keys: Any) -> Rig:
             settings = Settings(
                 hub=sections.Hub(**keys),
                 server=sections.Server(stop_s=stop_s),
-                auth=sections.Auth(leeway_s=leeway_s),
+                auth=sections.Auth(leeway_s=leeway_s, expiry_grace_s=expiry_grace_s),
             )
             hub = Hub(settings, EngineClock(), Router(), Tokens(settings, KEY), "n1")
             listener = socket.create_server(("127.0.0.1", 0), backlog=1024)

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
+from math import inf
+from time import monotonic
 
 import pytest
 from websockets.exceptions import InvalidStatus
 
 from broadcast_sync.hub import wheel
 from broadcast_sync.hub.endpoint import Endpoint
+from broadcast_sync.hub.session import Session
+from broadcast_sync.tokens import Identity
+from broadcast_sync.wire.client import Vote
 from tests.contract.hub.conftest import Open
 from tests.support.hub import Rig
 
@@ -16,6 +22,11 @@ HANDSHAKE = (
     b"GET /voting/sync HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
     b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
 )
+
+
+def voter(session: Session) -> Identity:
+    assert session.identity is not None
+    return session.identity
 
 
 async def test_no_auth_in_the_control_room_is_4504(open_rig: Open) -> None:
@@ -48,6 +59,59 @@ async def test_a_new_token_in_time_keeps_the_socket(rig: Rig) -> None:
     await client.ask({"type": "AUTH", "token": rig.token("user")}, "AUTH_OK")
     assert await other.ended() == 4003
     assert (await client.ask({"type": "PING", "t0": 1}))["type"] == "PONG"
+
+
+async def test_a_grace_for_a_new_token_in_which_one_may_watch_but_not_vote(open_rig: Open) -> None:
+    rig = await open_rig(expiry_grace_s=60)
+    rig.hub.router.register(Vote, lambda session, vote, received_ms: voter(session).heed_expiry(received_ms))
+    client = await rig.joined()
+    ballot = {"type": "VOTE", "id": "1", "contestantId": "c1"}
+    await client.ask({"type": "AUTH", "token": rig.token("user", ttl_s=2)}, "AUTH_OK")
+    ended = voter(rig.session(client)).expires_ms
+    await rig.until(lambda: rig.hub.clock.now_ms() >= ended)
+    assert (await client.ask(ballot, "ERROR"))["data"]["code"] == "TOKEN_EXPIRED"
+    rig.tick(9)
+    assert (await client.hear())["data"]["remaining"] == 9
+    for bad, code in ((rig.token("user", ttl_s=-9), "TOKEN_EXPIRED"), (rig.token("user", sub="u2"), "FORBIDDEN")):
+        assert (await client.ask({"type": "AUTH", "token": bad}))["data"]["code"] == code
+        assert (await client.ask(ballot))["data"]["code"] == "TOKEN_EXPIRED"
+    await client.ask({"type": "AUTH", "token": rig.token("user")}, "AUTH_OK")
+    await client.say(ballot)
+    assert (await client.ask({"type": "PING", "t0": 1}))["type"] == "PONG"  # and no ERROR before it
+
+
+async def test_an_operator_may_sign_in_again_and_a_bad_token_then_changes_nothing(open_rig: Open) -> None:
+    rig = await open_rig(expiry_grace_s=60)
+    operator = await rig.operator()
+    for token, code in (("a.b.c", "UNAUTHENTICATED"), (rig.token("user"), "FORBIDDEN")):
+        assert (await operator.ask({"type": "AUTH", "token": token}, "ERROR"))["data"]["code"] == code
+    assert (await operator.ask({"type": "AUTH", "token": rig.token("control")}))["type"] == "AUTH_OK"
+
+
+async def test_who_only_watches_never_expires(rig: Rig) -> None:
+    client = await rig.joined()
+    session = rig.session(client)
+    assert (session.expires_at, session.auth_by) == (inf, inf)
+
+
+async def test_heartbeats_are_spread_over_their_interval(rig: Rig) -> None:
+    """Even after a storm that brought everybody in the same moment: each tenth of the interval has its share."""
+    began = monotonic()
+    clients = [await rig.joined() for _ in range(200)]
+    interval = rig.hub.settings.hub.ping_interval_s
+    tenths = Counter(int((rig.session(one).next_ping - began) / interval * 10) for one in clients)
+    assert len(tenths) >= 10 and max(tenths.values()) < 60
+
+
+async def test_a_heartbeat_that_asks_for_no_answer_ends_nobody(
+    open_rig: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rig = await open_rig(ping_interval_s=0.5)
+    sent: list[Endpoint] = []
+    monkeypatch.setattr(Endpoint, "ping", lambda endpoint: sent.append(endpoint))
+    await rig.joined()
+    await rig.until(lambda: len(sent) > 2 * wheel.MISSED)
+    assert rig.hub.socket_count == 1
 
 
 async def test_two_unanswered_pings_are_4002(open_rig: Open) -> None:

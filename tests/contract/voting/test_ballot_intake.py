@@ -15,6 +15,7 @@ from broadcast_sync.bus.keys import shard_of
 from broadcast_sync.errors import Refusal
 from broadcast_sync.settings import Settings
 from broadcast_sync.show.model import Stage, Window
+from broadcast_sync.tokens import Identity
 from broadcast_sync.wire.client import Vote
 from broadcast_sync.wire.codecs import MSGPACK
 from broadcast_sync.wire.server import VoteAck
@@ -99,7 +100,13 @@ async def test_who_may_not_vote_is_told_so_first(node: Node) -> None:
     assert node.refused(FakeSession(None), vote(contestant="nobody")) == "UNAUTHENTICATED"
     assert node.refused(FakeSession(roles=frozenset({"control", "admin"})), vote()) == "FORBIDDEN"
     assert node.refused(FakeSession(organisation="other"), vote()) == "FORBIDDEN"
-    assert node.intake.metrics.refused == {"UNAUTHENTICATED": 1, "FORBIDDEN": 2}
+    late = FakeSession()
+    late.identity = Identity("u1", "default", frozenset({"user"}), node.window.opens_ms - 5, leeway_ms=5)
+    assert node.refused(late, vote()) == "TOKEN_EXPIRED"
+    assert node.refused(late, vote(contestant="nobody"), node.window.opens_ms - 1) == "INVALID_CONTESTANT"
+    assert node.intake.metrics.refused == {
+        "UNAUTHENTICATED": 1, "FORBIDDEN": 2, "TOKEN_EXPIRED": 1, "INVALID_CONTESTANT": 1,
+    }
 
 
 @pytest.mark.parametrize(

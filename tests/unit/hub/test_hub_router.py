@@ -160,6 +160,7 @@ def test_wrong_fields_are_an_answer_or_a_vote(fields: dict[str, object]) -> None
         ("/voting/sync", ["control"], "UNSUPPORTED"),
         ("/control/sync", ["control"], None),
         ("/control/sync", ["admin"], None),
+        ("/control/sync", ["control", "expired"], "TOKEN_EXPIRED"),
     ],
 )
 def test_roles_and_paths(router: Router, path: str, roles: list[str] | None, code: str | None) -> None:
@@ -169,7 +170,7 @@ def test_roles_and_paths(router: Router, path: str, roles: list[str] | None, cod
     session = Remembering()
     session.path = path
     if roles is not None:
-        session.identity = Identity("u", "default", frozenset(roles), 0)
+        session.identity = Identity("u", "default", frozenset(roles), 5 if "expired" in roles else 6, 2)
     dispatch(router, session, {"type": "CUE", "cueId": "k", "event": "SHOW_END"})
     assert session.refused == ([] if code is None else [(code, None, "k")])
     assert len(heard.calls) == (code is None)
