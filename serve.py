@@ -25,10 +25,11 @@ import uvloop
 from prometheus_client import REGISTRY
 from redis.asyncio import Redis
 from starlette.applications import Starlette
-from starlette.routing import Mount
+from starlette.routing import BaseRoute, Mount
 from starlette.staticfiles import StaticFiles
 
 from broadcast_sync import settings as configuration
+from broadcast_sync.api import application
 from broadcast_sync.bus.connect import VALKEY_ERRORS, connect, heed_cancellation, measure
 from broadcast_sync.bus.keys import StageKeys
 from broadcast_sync.bus.leases import Lease
@@ -42,7 +43,8 @@ from broadcast_sync.ids import uuid7
 from broadcast_sync.operations import commands as operations
 from broadcast_sync.operations.canary import Canary
 from broadcast_sync.operations.guests import Guests, check_guests
-from broadcast_sync.operations.health import Health
+from broadcast_sync.operations.health import EngineVersions, Health, Status
+from broadcast_sync.operations.openapi import OpenApi
 from broadcast_sync.operations.tally import (
     DirectorReport,
     NodeReport,
@@ -63,7 +65,7 @@ from broadcast_sync.show.store import StageStore
 from broadcast_sync.tokens import Tokens, control_secret
 from broadcast_sync.wire.client import CueMessage, Vote
 from broadcast_sync.wire.prepared import Prepared
-from broadcast_sync.wire.server import CueLogRow, Tally
+from broadcast_sync.wire.server import CueLogRow, ShowInfo, Tally
 from clients.load import commands as load
 from clients.web import routes as pages
 from results.archive import Archive
@@ -144,20 +146,22 @@ class Node:
             client=valkey, keys=keys, clock=self.clock, node=self.id, report=self._report_node,
             stage=self._view_stage, cues=lambda: self._cues, publish=self._publish_tally,
         )
-        self._routes = [
-            *pages.routes(),
-            *control_routes.routes(
+        # the HTTP routes of the process: a wing adds its own here, and nowhere else
+        self._table = OpenApi([
+            *control_routes.endpoints(
                 self._intake, tokens, control_secret(settings), self.clock, settings,
                 lambda: self.mirror.stage, self.cue_log.recent,
             ),
-            *ResultRoutes(archive, lambda: self.mirror.stage).routes(),
-            *Guests(settings, tokens, self.clock).routes(),
-            *Health(self.not_ready, self.status).routes(),
-            Mount("/photos/demo", StaticFiles(directory=str(files("broadcast_sync.show") / "demo" / "photos"))),
-        ]
+            *ResultRoutes(archive, lambda: self.mirror.stage).endpoints(),
+            *Guests(settings, tokens, self.clock).endpoints(),
+            *Health(self.not_ready, self.status).endpoints(),
+        ], VERSION).endpoints()
 
     def app(self) -> Starlette:
-        return Starlette(routes=self._routes)
+        """The routes of the table, and the pages with their files."""
+        photos = StaticFiles(directory=str(files("broadcast_sync.show") / "demo" / "photos"))
+        others: list[BaseRoute] = [*pages.routes(), Mount("/photos/demo", photos)]
+        return application(self._table, others)
 
     # --- life -------------------------------------------------------------------------------------------------
 
@@ -257,22 +261,21 @@ class Node:
             reasons.append("cut off from the show")
         return reasons + self.ledger.stopped
 
-    def status(self) -> dict[str, object]:
-        stage = self.mirror.stage
-        on_air = stage.show
-        return {
-            "version": VERSION,
-            "node": self.id,
-            "uptimeS": (self.clock.now_ms() - self._started_ms) // 1000,
-            "rehearsal": self.rehearsal,
-            "guests": self.settings.auth.guests,
-            "show": on_air and {"showId": on_air.show_id, "episode": on_air.episode, "title": on_air.title},
-            "voting": stage.voting,
-            "sockets": self.hub.socket_count,
-            "degraded": self.mirror.degraded,
-            "engines": {"valkey": self.engines.valkey_version, "postgres": self.engines.postgres_version},
-            "totalVotes": self.tally.director.total_votes,
-        }
+    def status(self) -> Status:
+        stage, on_air = self.mirror.stage, self.mirror.stage.show
+        return Status(
+            version=VERSION,
+            node=self.id,
+            uptime_s=(self.clock.now_ms() - self._started_ms) // 1000,
+            rehearsal=self.rehearsal,
+            guests=self.settings.auth.guests,
+            show=ShowInfo(on_air.show_id, on_air.episode, on_air.title) if on_air else None,
+            voting=stage.voting,
+            sockets=self.hub.socket_count,
+            degraded=self.mirror.degraded,
+            engines=EngineVersions(self.engines.valkey_version, self.engines.postgres_version),
+            total_votes=self.tally.director.total_votes,
+        )
 
 
 class _Server(uvicorn.Server):

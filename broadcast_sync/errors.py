@@ -28,6 +28,8 @@ CODES: Final[dict[str, Code]] = {
     "BUSY": Code("The server is busy, try again shortly.", True, 503),
     "TRY_AGAIN": Code("The outcome is unknown, try again with the same id.", True, 503),
     "NOT_FOUND": Code("There is no such thing here.", False, 404),
+    "METHOD_NOT_ALLOWED": Code("This address does not take that method.", False, 405),
+    "UNSUPPORTED_MEDIA_TYPE": Code("The body must be application/json.", False, 415),
     "VOTING_CLOSED": Code("Voting is not open.", False, 409),
     "VOTING_ENDED": Code("Voting has ended.", False, 409),
     "INVALID_CONTESTANT": Code("There is no such contestant in this vote.", False, 422),

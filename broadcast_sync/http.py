@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import msgspec
 from starlette.requests import ClientDisconnect, Request
@@ -12,6 +12,9 @@ from starlette.responses import Response
 from broadcast_sync.errors import Refusal
 
 BODY_TIMEOUT_S: Final = 10.0
+JSON: Final = "application/json"
+
+T = TypeVar("T")
 
 
 async def read_body(request: Request, limit: int, timeout_s: float = BODY_TIMEOUT_S) -> bytes:
@@ -30,9 +33,40 @@ async def read_body(request: Request, limit: int, timeout_s: float = BODY_TIMEOU
     return bytes(body)
 
 
+async def read_json(
+    request: Request, to: type[T], limit: int, *, media: tuple[str, ...] = (JSON,), required: bool = True
+) -> T:
+    """The body as `to`; none at all is an empty object unless `required`. A body without a content type is taken for
+    JSON. Raises Refusal UNSUPPORTED_MEDIA_TYPE, TOO_LARGE or BAD_MESSAGE, which says what is wrong and where."""
+    kind = request.headers.get("Content-Type", JSON).partition(";")[0].strip().lower()
+    if kind not in media:
+        raise Refusal("UNSUPPORTED_MEDIA_TYPE")
+    body = await read_body(request, limit)
+    try:
+        return msgspec.json.decode(body if body or required else b"{}", type=to)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise Refusal("BAD_MESSAGE", explain(error)) from None
+
+
+def explain(error: Exception) -> str:
+    """What is wrong, short, and such that it can be written down: an unknown field may be named anything."""
+    return str(error)[:300].encode("utf-8", "replace").decode()
+
+
+def read_query(request: Request, to: type[T]) -> T:
+    """The query string as `to`. Raises Refusal BAD_MESSAGE for what is wrong, unknown or given twice."""
+    pairs = request.query_params.multi_items()
+    if len(dict(pairs)) < len(pairs):
+        raise Refusal("BAD_MESSAGE", "A parameter is given twice.")
+    try:
+        return msgspec.convert(dict(pairs), to, strict=False)
+    except msgspec.ValidationError as error:
+        raise Refusal("BAD_MESSAGE", explain(error)) from None
+
+
 def json_response(content: Any, status: int = 200) -> Response:
     """`content` as JSON that nobody caches."""
-    return Response(msgspec.json.encode(content), status, {"Cache-Control": "no-store"}, "application/json")
+    return Response(msgspec.json.encode(content), status, {"Cache-Control": "no-store"}, JSON)
 
 
 def refusal_response(refusal: Refusal) -> Response:

@@ -5,25 +5,41 @@ A result that has not been released yet is not there for anybody.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Final
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Annotated, Final
 from uuid import UUID
 
 import structlog
+from msgspec import Meta, Struct
 from starlette.requests import Request
-from starlette.responses import Response
-from starlette.routing import Route
 
+from broadcast_sync.api import Answer, Endpoint, ErrorBody, ErrorForm, Parameter, endpoint
 from broadcast_sync.errors import Refusal
-from broadcast_sync.http import json_response, refusal_response
+from broadcast_sync.http import refusal_response
 from broadcast_sync.show.model import Stage
-from results.archive import Archive
+from results.archive import Archive, ResultSummary, StoredResult
 from voting.ledger.store import OUTAGE
 
 MOST: Final = 100
 DEFAULT: Final = 20
 
+FORM: Final = ErrorForm(ErrorBody, refusal_response, {"BAD_MESSAGE": 422})
+"""A question that was understood as HTTP and makes no sense is 422 here."""
+
+WindowId = Annotated[str, Meta(extra_json_schema={"format": "uuid"})]
+
 log = structlog.get_logger()
+
+
+class ResultsQuery(Struct, frozen=True, forbid_unknown_fields=True):
+    limit: Annotated[int, Meta(ge=1, le=MOST)] = DEFAULT
+
+
+class ResultList(Struct, frozen=True):
+    """Newest first."""
+
+    results: list[ResultSummary]
 
 
 def embargoed(stage: Stage) -> UUID | None:
@@ -38,40 +54,42 @@ class ResultRoutes:
         self._archive = archive
         self._stage = stage
 
-    def routes(self) -> list[Route]:
+    def endpoints(self) -> list[Endpoint]:
         return [
-            Route("/api/v1/results", self._list, methods=["GET"]),
-            Route("/api/v1/results/{window_id}", self._one, methods=["GET"]),
+            endpoint(
+                "GET", "/api/v1/results", "The results, newest first", self._list, tag="results", form=FORM,
+                query=ResultsQuery, answers={200: Answer(ResultList, "Without what is not released.")},
+                refuses=("BUSY",),
+            ),
+            endpoint(
+                "GET", "/api/v1/results/{window_id}", "The result of a window with its certificate", self._one,
+                tag="results", form=FORM, path_parameters={"window_id": Parameter(WindowId, "The window's id.")},
+                answers={200: Answer(StoredResult, "As it is stored for ever.")},
+                refuses=("BAD_MESSAGE", "NOT_FOUND", "BUSY"),
+            ),
         ]
 
-    async def _list(self, request: Request) -> Response:
-        try:
-            limit = _limit(request.query_params.get("limit"))
-            return json_response({"results": await self._archive.newest(limit, embargoed(self._stage()))})
-        except Refusal as refusal:
-            return _refused(refusal)
-        except OUTAGE as error:
-            return _away(error)
+    async def _list(self, request: Request, query: ResultsQuery) -> ResultList:
+        async with _reading():
+            return ResultList(await self._archive.newest(query.limit, embargoed(self._stage())))
 
-    async def _one(self, request: Request) -> Response:
-        try:
-            window = _window(request.path_params["window_id"])
+    async def _one(self, request: Request) -> StoredResult:
+        window = _window(request.path_params["window_id"])
+        async with _reading():
             found = None if window == embargoed(self._stage()) else await self._archive.get(window)
-            if found is None:
-                raise Refusal("NOT_FOUND", "There is no result of this window.")
-            return json_response(found)
-        except Refusal as refusal:
-            return _refused(refusal)
-        except OUTAGE as error:
-            return _away(error)
+        if found is None:
+            raise Refusal("NOT_FOUND", "There is no result of this window.")
+        return found
 
 
-def _limit(text: str | None) -> int:
-    if text is None:
-        return DEFAULT
-    if not (text.isascii() and text.isdigit() and len(text) <= 4 and 1 <= int(text) <= MOST):
-        raise Refusal("BAD_MESSAGE", f"limit is a whole number from 1 to {MOST}.")
-    return int(text)
+@asynccontextmanager
+async def _reading() -> AsyncIterator[None]:
+    """Turns PostgreSQL's absence into Refusal BUSY."""
+    try:
+        yield
+    except OUTAGE as error:
+        log.warning("results_unavailable", error=repr(error))
+        raise Refusal("BUSY", "The results cannot be read right now.", retry_after=2.0) from None
 
 
 def _window(text: str) -> UUID:
@@ -82,16 +100,3 @@ def _window(text: str) -> UUID:
     if str(window) != text.lower():
         raise Refusal("BAD_MESSAGE", "A window id is a UUID.")
     return window
-
-
-def _refused(refusal: Refusal) -> Response:
-    """A question that was understood as HTTP and makes no sense is 422 here."""
-    response = refusal_response(refusal)
-    if refusal.code == "BAD_MESSAGE":
-        response.status_code = 422
-    return response
-
-
-def _away(error: Exception) -> Response:
-    log.warning("results_unavailable", error=repr(error))
-    return refusal_response(Refusal("BUSY", "The results cannot be read right now.", retry_after=2.0))

@@ -8,15 +8,12 @@ from __future__ import annotations
 
 from typing import Annotated, Final, Literal
 
-import msgspec
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 from starlette.requests import Request
-from starlette.responses import Response
-from starlette.routing import Route
 
+from broadcast_sync.api import Answer, Endpoint, endpoint
 from broadcast_sync.clock import Clock
 from broadcast_sync.errors import Refusal, StartError
-from broadcast_sync.http import json_response, read_body, refusal_response
 from broadcast_sync.hub.limits import Limit
 from broadcast_sync.ids import uuid7
 from broadcast_sync.settings import Settings
@@ -32,6 +29,17 @@ MOST: Final = 1_000
 class GuestRequest(Struct, frozen=True, forbid_unknown_fields=True):
     role: Literal["user", "screen", "control"] = "user"
     count: Annotated[int, Meta(ge=1, le=MOST)] | None = None
+
+
+class Granted(Struct, frozen=True, rename="camel"):
+    """`token` and `userId`, or `tokens` and `userIds` when a `count` was asked for."""
+
+    roles: list[str]
+    expires_at: str
+    token: str | UnsetType = UNSET
+    user_id: str | UnsetType = UNSET
+    tokens: list[str] | UnsetType = UNSET
+    user_ids: list[str] | UnsetType = UNSET
 
 
 def check_guests(settings: Settings) -> None:
@@ -53,21 +61,17 @@ class Guests:
         self._limit = Limit(PER_SECOND, BURST)
         self._level = 0.0
 
-    def routes(self) -> list[Route]:
-        return [Route("/auth/guest", self._answer, methods=["POST"])]
+    def endpoints(self) -> list[Endpoint]:
+        return [endpoint(
+            "POST", "/auth/guest", "Tokens for the pages, where auth.guests allows it", self._answer, tag="auth",
+            body=GuestRequest, body_bytes=1024, body_required=False, example=GuestRequest(),
+            answers={200: Answer(Granted, "Signed with the server's own key.")}, refuses=("FORBIDDEN", "RATE_LIMIT"),
+        )]
 
-    async def _answer(self, request: Request) -> Response:
-        try:
-            body = await read_body(request, 1024)
-            try:
-                asked = msgspec.json.decode(body or b"{}", type=GuestRequest)
-            except msgspec.DecodeError as error:
-                raise Refusal("BAD_MESSAGE", str(error)) from None
-            return json_response(self._grant(asked))
-        except Refusal as refusal:
-            return refusal_response(refusal)
+    async def _answer(self, request: Request, body: GuestRequest) -> Granted:
+        return self._grant(body)
 
-    def _grant(self, asked: GuestRequest) -> dict[str, object]:
+    def _grant(self, asked: GuestRequest) -> Granted:
         allowed = self._settings.auth.guests
         if allowed == "none" or (allowed == "users" and asked.role == "control"):
             raise Refusal("FORBIDDEN", "Guests get no token here; sign in with the app's own account.")
@@ -81,7 +85,8 @@ class Guests:
         names = [f"guest-{uuid7()}" for _ in range(asked.count or 1)]
         organisation = self._settings.show.organisation
         made = [self._tokens.sign(name, organisation, [asked.role], expires_s) for name in names]
-        shared = {"roles": [asked.role], "expiresAt": iso(expires_s * 1000)}
+        roles: list[str] = [asked.role]
+        expires_at = iso(expires_s * 1000)
         if asked.count is None:
-            return {"token": made[0], "userId": names[0], **shared}
-        return {"tokens": made, "userIds": names, **shared}
+            return Granted(roles, expires_at, token=made[0], user_id=names[0])
+        return Granted(roles, expires_at, tokens=made, user_ids=names)

@@ -12,12 +12,12 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct
 from starlette.requests import Request
-from starlette.responses import Response
-from starlette.routing import Route
 
+from broadcast_sync.api import Answer, Endpoint, endpoint
+from broadcast_sync.bearer import REFUSES, Bearer
 from broadcast_sync.clock import Clock
 from broadcast_sync.errors import Refusal
-from broadcast_sync.http import json_response, read_body, refusal_response
+from broadcast_sync.http import explain, read_body
 from broadcast_sync.ids import uuid7
 from broadcast_sync.settings import Settings
 from broadcast_sync.show.intake import CueIntake
@@ -28,7 +28,7 @@ from broadcast_sync.show.signing import SIGNATURE_HEADER, TIMESTAMP_HEADER, chec
 from broadcast_sync.show.views import state_update
 from broadcast_sync.tokens import Tokens
 from broadcast_sync.wire.client import CueMessage
-from broadcast_sync.wire.server import CueLogRow, StateUpdate
+from broadcast_sync.wire.server import CueAck, CueLogRow, StateUpdate
 
 BODY_BYTES: Final = 16_384
 BODY_S: Final = 5.0
@@ -59,15 +59,15 @@ class _Doors:
         stage: Callable[[], Stage], recent: Callable[[int], Awaitable[list[CueLogRow]]],
     ) -> None:
         self._intake = intake
-        self._tokens = tokens
+        self._bearer = Bearer(tokens, settings.show.organisation, "control")
         self._secret = secret
         self._clock = clock
         self._settings = settings
         self._stage = stage
         self._recent = recent
 
-    async def cue(self, request: Request) -> Response:
-        """One cue; 200 with the data of its CUE_ACK."""
+    async def cue(self, request: Request) -> CueAck:
+        """One cue; 200 with the data of its CUE_ACK. A refusal carries the cueId it answers."""
         received_ms = self._clock.now_ms()
         cue_id: str | None = None
         try:
@@ -75,25 +75,23 @@ class _Doors:
             by, fallback_id = self._admit(request, body)
             cue = _cue(body)
             cue_id = cue.cue_id or fallback_id or str(uuid7(received_ms))
-            ack = await self._intake.submit(
+            return await self._intake.submit(
                 msgspec.structs.replace(cue, cue_id=cue_id), by=by, received_ms=received_ms
             )
         except Refusal as refusal:
-            return _failed(refusal, cue_id)
-        return json_response(ack)
+            if cue_id is not None:
+                refusal.detail = {**(refusal.detail or {}), "cueId": cue_id}
+            raise
 
-    async def state(self, request: Request) -> Response:
+    async def state(self, request: Request) -> ControlState:
         """The stage, the events that can be accepted now and the last cues."""
+        self._admit(request, b"")
+        stage = self._stage()
         try:
-            self._admit(request, b"")
-            stage = self._stage()
-            try:
-                cues = await self._recent(CUES_SHOWN)
-            except ENGINE_ERRORS:
-                raise Refusal("TRY_AGAIN", "The cue log cannot be read just now.") from None
-        except Refusal as refusal:
-            return _failed(refusal, None)
-        return json_response(ControlState(state_update(stage), legal_events(stage), cues))
+            cues = await self._recent(CUES_SHOWN)
+        except ENGINE_ERRORS:
+            raise Refusal("TRY_AGAIN", "The cue log cannot be read just now.") from None
+        return ControlState(state_update(stage), legal_events(stage), cues)
 
     def _admit(self, request: Request, body: bytes) -> tuple[str, str | None]:
         """Who asks, and the cueId that a signature stands for. Raises Refusal."""
@@ -103,26 +101,32 @@ class _Doors:
             window_s = self._settings.control.signature_window_s
             check(self._secret, timestamp, signature, body, self._clock.now_ms(), window_s)
             return SIGNED_BY, cue_id_of(signature)
-        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-        if scheme.lower() != "bearer" or not token:
-            raise Refusal("UNAUTHENTICATED", "Send a token with the role control, or sign the request.")
-        identity = self._tokens.check(token.strip())
-        if not identity.has("control"):
-            raise Refusal("FORBIDDEN", "This needs the role control.")
-        if identity.organisation != self._settings.show.organisation:
-            raise Refusal("FORBIDDEN", "The token is of another organisation.")
-        return identity.user_id, None
+        return self._bearer.admit(request).user_id, None
 
 
-def routes(
+def endpoints(
     intake: CueIntake, tokens: Tokens, secret: bytes, clock: Clock, settings: Settings,
     stage: Callable[[], Stage], recent: Callable[[int], Awaitable[list[CueLogRow]]],
-) -> list[Route]:
+) -> list[Endpoint]:
     """The HTTP doors of the control room. `stage` is the node's live copy, `recent` reads the cue log's end."""
     doors = _Doors(intake, tokens, secret, clock, settings, stage, recent)
+    schemes = ("bearer", "signature")
     return [
-        Route("/control/cues", doors.cue, methods=["POST"]),
-        Route("/control/state", doors.state, methods=["GET"]),
+        endpoint(
+            "POST", "/control/cues", "One cue", doors.cue, tag="control", schemes=schemes,
+            description="Any content type will do: a button that sends static text must work.",
+            body=CueMessage, reads=False, example={"event": "VOTING_EXTEND", "data": {"seconds": 30}},
+            answers={200: Answer(CueAck, "Taken.", CueAck("q1", 7, "2026-11-21T20:15:00.123Z", 3, False))},
+            refuses=(
+                *REFUSES, "RATE_LIMIT", "UNSUPPORTED", "STALE_REVISION", "CUE_REJECTED", "TIMECODE_INVALID", "BUSY",
+                "TRY_AGAIN",
+            ),
+        ),
+        endpoint(
+            "GET", "/control/state", "The stage, the cues that can be accepted now, the last ones", doors.state,
+            tag="control", schemes=schemes, answers={200: Answer(ControlState, "As this node knows it.")},
+            refuses=(*REFUSES, "TRY_AGAIN"),
+        ),
     ]
 
 
@@ -136,11 +140,4 @@ def _cue(body: bytes) -> CueMessage:
             return msgspec.convert(raw, _Nested).data
         return msgspec.convert(raw, CueMessage)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise Refusal("BAD_MESSAGE", str(error)) from None
-
-
-def _failed(refusal: Refusal, cue_id: str | None) -> Response:
-    """The refusal, with the cueId it answers."""
-    if cue_id is not None:
-        refusal.detail = {**(refusal.detail or {}), "cueId": cue_id}
-    return refusal_response(refusal)
+        raise Refusal("BAD_MESSAGE", explain(error)) from None

@@ -11,9 +11,9 @@ import httpx
 import msgspec
 import pytest
 from redis.asyncio import Redis
-from starlette.applications import Starlette
 from structlog.testing import capture_logs
 
+from broadcast_sync.api import application
 from broadcast_sync.bus.keys import ShardKeys, StageKeys
 from broadcast_sync.ids import uuid7
 from broadcast_sync.settings import Ledger, Settings, Voting
@@ -136,7 +136,7 @@ async def test_stored_results_over_http(scene: Scene) -> None:
         await scene.write()
     stage = msgspec.structs.replace(scene.stage, voting="CLOSED", results=await settling)
     current = [stage]
-    app = Starlette(routes=ResultRoutes(scene.archive, lambda: current[0]).routes())
+    app = application(ResultRoutes(scene.archive, lambda: current[0]).endpoints())
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://test") as http:
         embargoed = await http.get(f"/api/v1/results/{scene.window_id}")
         assert embargoed.status_code == 404 and embargoed.json()["code"] == "NOT_FOUND"
@@ -159,7 +159,7 @@ async def test_stored_results_over_http(scene: Scene) -> None:
 
 async def test_results_without_postgres_are_503(scene: Scene) -> None:
     away = await open_pool("postgresql://postgres@/postgres?host=/nowhere")
-    app = Starlette(routes=ResultRoutes(Archive(away, ORG), lambda: scene.stage).routes())
+    app = application(ResultRoutes(Archive(away, ORG), lambda: scene.stage).endpoints())
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://test") as http:
         for path in ("/api/v1/results", f"/api/v1/results/{uuid7()}"):
             answer = await http.get(path)

@@ -8,15 +8,15 @@ import httpx
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from redis.asyncio import Redis
-from starlette.applications import Starlette
 
+from broadcast_sync.api import application
 from broadcast_sync.bus.keys import StageKeys
 from broadcast_sync.clock import EngineClock
 from broadcast_sync.settings import Settings
 from broadcast_sync.show.cues import CueRecord
 from broadcast_sync.show.intake import CueIntake
 from broadcast_sync.show.model import Stage
-from broadcast_sync.show.routes import routes
+from broadcast_sync.show.routes import endpoints
 from broadcast_sync.show.signing import SIGNATURE_HEADER, TIMESTAMP_HEADER, sign
 from broadcast_sync.show.store import StageStore
 from broadcast_sync.tokens import Tokens
@@ -47,7 +47,7 @@ async def http(
     def stage() -> Stage:
         return on_air()
 
-    app = Starlette(routes=list(routes(intake, TOKENS, SECRET, clock, Settings(), stage, recent)))
+    app = application(endpoints(intake, TOKENS, SECRET, clock, Settings(), stage, recent))
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as client:
         yield client
 

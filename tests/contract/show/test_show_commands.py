@@ -12,16 +12,16 @@ from typing import Any
 import pytest
 import typer
 import uvicorn
-from starlette.applications import Starlette
 from typer.testing import CliRunner, Result
 
+from broadcast_sync.api import application
 from broadcast_sync.clock import EngineClock
 from broadcast_sync.errors import StartError
 from broadcast_sync.settings import Settings, load
 from broadcast_sync.show.commands import cue, show_app
 from broadcast_sync.show.intake import CueIntake
 from broadcast_sync.show.model import Stage
-from broadcast_sync.show.routes import routes
+from broadcast_sync.show.routes import endpoints
 from broadcast_sync.tokens import Tokens, control_secret
 from broadcast_sync.wire.server import CueLogRow
 
@@ -74,9 +74,9 @@ async def url(intake: CueIntake, clock: EngineClock, config: str, tmp_path: Path
     def stage() -> Stage:
         return Stage("default")
 
-    doors = routes(intake, Tokens(settings), control_secret(settings), clock, Settings(), stage, recent)
+    doors = endpoints(intake, Tokens(settings), control_secret(settings), clock, Settings(), stage, recent)
     with socket.create_server(("127.0.0.1", 0)) as listening:
-        server = uvicorn.Server(uvicorn.Config(Starlette(routes=list(doors)), log_level="warning", ws="none"))
+        server = uvicorn.Server(uvicorn.Config(application(doors), log_level="warning", ws="none"))
         task = asyncio.create_task(server.serve([listening]))
         yield f"http://127.0.0.1:{listening.getsockname()[1]}"
         server.should_exit = True

@@ -7,8 +7,8 @@ from typing import Literal
 
 import httpx
 import pytest
-from starlette.applications import Starlette
 
+from broadcast_sync.api import application
 from broadcast_sync.clock import EngineClock
 from broadcast_sync.errors import StartError
 from broadcast_sync.operations.guests import Guests, check_guests
@@ -25,7 +25,7 @@ def settings_for(tmp_path: Path) -> Callable[[Allowed], Settings]:
 
 @asynccontextmanager
 async def door(settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
-    app = Starlette(routes=Guests(settings, Tokens(settings), EngineClock()).routes())
+    app = application(Guests(settings, Tokens(settings), EngineClock()).endpoints())
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://door") as http:
         yield http
 
