@@ -5,7 +5,7 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help run serve setup test unit screenshots lint bench load config browser
+.PHONY: help run serve setup test unit screenshots lint bench bench-hub load config browser
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -41,8 +41,11 @@ lint: setup ## ruff, mypy --strict, import-linter
 	$(BIN)/lint-imports
 
 bench: setup ## speed, each figure beside its floor and a peer
-	$(BIN)/python -m bench.hub_fanout
+	$(BIN)/python -m bench.hub
 	$(BIN)/python -m bench.votes
+
+bench-hub: setup ## the hub beside its floor and its peers; they are installed into bench/peers (npm, apt)
+	$(BIN)/python -m bench.hub $(ARGS)
 
 load: setup ## load on a running server, for example make load ARGS="--sockets 500 --seconds 10"
 	$(BIN)/broadcast-sync load $(ARGS)
