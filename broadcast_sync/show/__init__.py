@@ -4,7 +4,7 @@ model.py      the stage at one revision, and the ports to the voting wing
 machine.py    PURE: (stage, command, now) -> (stage, events), or a refusal with its reason
 views.py      PURE: the stage as the wire shows it
 countdown.py  PURE: ticks and deadlines from absolute times
-timecode.py   PURE: the shape of a timecode label
+timecode.py   PURE: SMPTE time code: labels, frame counts, instants
 cues.py       PURE: a CUE message -> command of the machine; the line it leaves in the cue log
 pace.py       PURE: how many cues a second one operator may send
 signing.py    PURE: signatures of cues over HTTP
