@@ -80,6 +80,8 @@ class Subscription:
             standing, asked = 0, False
             while True:
                 heed_cancellation()
+                if pubsub.connection is not None and pubsub.connection.should_reconnect():
+                    raise EngineConnectionError("the engine has failed over")
                 message: dict[str, Any] | None = await pubsub.get_message(timeout=self._ping_s)
                 if message is None:
                     if asked or standing < len(self._channels):

@@ -40,9 +40,14 @@ def _client(url: str, timeout_s: float) -> Redis:
 
 
 async def _info(url: str, timeout_s: float) -> dict[str, Any]:
+    """INFO, and in `cluster_size` how many primaries share the slots of a cluster; 0 when it is none."""
     client = _client(url, timeout_s)
     try:
         info: dict[str, Any] = await client.info()
+        info["cluster_size"] = 0
+        if info.get("cluster_enabled"):
+            cluster: dict[str, Any] = await client.execute_command("CLUSTER INFO")  # type: ignore[no-untyped-call]  # as redis-py has it
+            info["cluster_size"] = int(cluster["cluster_size"])
     finally:
         await client.aclose()
     return info
@@ -71,6 +76,11 @@ async def check_valkey(url: str) -> str:
         raise StartError(
             f"{name} {version} at {shown} is too old: engine.valkey_url wants Redis 6.2 or Valkey 7.2 at least; "
             "empty, one is started for you"
+        )
+    if info["cluster_size"] > 1:
+        raise StartError(
+            f"{name} at {shown} is one of {info['cluster_size']} primaries of a cluster, which is not supported: "
+            "engine.valkey_url wants one that holds all keys; empty, one is started for you"
         )
     if not info.get("aof_enabled"):
         log.warning("valkey_not_durable", url=shown, why="appendonly is off: acknowledged votes can be lost with it")
