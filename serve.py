@@ -36,6 +36,7 @@ from broadcast_sync.bus.leases import Lease
 from broadcast_sync.clock import EngineClock
 from broadcast_sync.engine.engines import Engines, open_engines
 from broadcast_sync.errors import StartError
+from broadcast_sync.hub import events
 from broadcast_sync.hub.hub import Hub
 from broadcast_sync.hub.router import Router
 from broadcast_sync.hub.session import CONTROL, VOTING, Session
@@ -160,7 +161,7 @@ class Node:
     def app(self) -> Starlette:
         """The routes of the table, and the pages with their files."""
         photos = StaticFiles(directory=str(files("broadcast_sync.show") / "demo" / "photos"))
-        others: list[BaseRoute] = [*pages.routes(), Mount("/photos/demo", photos)]
+        others: list[BaseRoute] = [*pages.routes(), *events.routes(), Mount("/photos/demo", photos)]
         return application(self._table, others)
 
     # --- life -------------------------------------------------------------------------------------------------

@@ -2,6 +2,8 @@
 
 door.py       what every connection comes in by: HTTP with bounds on slow and large requests
 endpoint.py   one connection as an asyncio protocol under uvicorn: handshake, bytes in, closing
+events.py     one connection as an event stream, taken over by the door
+events_request.py  PURE: what a request for it asks for
 inbound.py    PURE: bytes -> messages on websockets' Sans-I/O layer
 session.py    one client: identity, channels, replies, refusals
 outbox.py     PURE: what waits while a client does not read, by delivery class

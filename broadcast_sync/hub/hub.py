@@ -21,7 +21,7 @@ from broadcast_sync.hub.handlers import Handlers
 from broadcast_sync.hub.limits import Limit
 from broadcast_sync.hub.metrics import Counts, HubCollector
 from broadcast_sync.hub.router import Router
-from broadcast_sync.hub.session import CONTROL, Session
+from broadcast_sync.hub.session import CONTROL, VIEWERS, Session
 from broadcast_sync.hub.wheel import Watch
 from broadcast_sync.settings import Settings
 from broadcast_sync.tokens import Identity, Tokens
@@ -160,7 +160,7 @@ class Hub:
 
     def door(self, *args: Any, **options: Any) -> Door:
         """What uvicorn's `http=` takes: makes the protocol that a connection begins with."""
-        return Door(*args, timeout_s=self.settings.hub.handshake_timeout_s, **options)
+        return Door(*args, hub=self, timeout_s=self.settings.hub.handshake_timeout_s, **options)
 
     def protocol_factory(
         self,
@@ -182,14 +182,13 @@ class Hub:
         return self._stamp[1]
 
     def joined(self, session: Session) -> None:
-        """A handshake is complete: WELCOME, and the state of the show at once."""
+        """A handshake is complete: WELCOME, and on the paths of viewers the state of the show at once."""
         self.counts.opened += 1
         self.sessions[session.id] = session
         limits = self.settings.hub
-        private = session.path == CONTROL
-        self.watch.welcome(session, limits.auth_timeout_s if private else None)
+        self.watch.welcome(session, limits.auth_timeout_s if session.path == CONTROL else None)
         session.reply(Welcome(session.id, self.node, self.stamp(), limits.ping_interval_s))
-        if not private:
+        if session.path in VIEWERS:
             self.subscribe(session, SHOW)
             self.subscribe(session, RESULTS)
 

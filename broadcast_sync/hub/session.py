@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 VOTING: Final = "/voting/sync"
 RESULTS: Final = "/voting/results"
 CONTROL: Final = "/control/sync"
+STREAM: Final = "/voting/results/stream"
+VIEWERS: Final = frozenset({VOTING, RESULTS})
+"""The paths whose sockets follow `show` and `results` from the start."""
 
 PATIENCE: Final = 2.0
 """A flood closes the socket once it owes this many bursts beyond the one it may owe."""

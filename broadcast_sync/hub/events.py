@@ -1,0 +1,204 @@
+"""Server-sent events: the hub's messages as one HTTP response that does not end, for where WebSockets are blocked.
+
+The door hands a connection over when the headers of such a request are complete, so that a stream is a session like
+any other: no ASGI task, the same outbox and fan-out, the same bytes for everybody. The end of the connection is the
+end of the response; the client comes back by itself and says with `Last-Event-ID` where it was.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from http import HTTPStatus
+from random import randint
+from time import monotonic
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+import structlog
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+from uvicorn.server import ServerState
+
+from broadcast_sync.errors import Refusal
+from broadcast_sync.http import refusal_response
+from broadcast_sync.hub.channels import SHOW
+from broadcast_sync.hub.closes import ABNORMAL, SERVER_ERROR
+from broadcast_sync.hub.endpoint import HIGH_WATER, RETRY_AFTER_S
+from broadcast_sync.hub.events_request import METHODS, StreamRequest, Wanted, accepts_events, wanted
+from broadcast_sync.hub.session import STREAM, Session
+from broadcast_sync.ids import uuid7
+from broadcast_sync.wire.client import Position
+from broadcast_sync.wire.events import EVENTS, HEARTBEAT, position, retry
+
+if TYPE_CHECKING:
+    from broadcast_sync.hub.hub import Hub
+
+RETRY_MS: Final = (1_000, 5_000)
+"""A client's waiting time after a loss is its own, so that those of a node that died do not come back as one."""
+UNASKED_BYTES: Final = 4_096
+"""What a client may send after its request, all of it ignored. More cuts it off."""
+
+_log = structlog.get_logger()
+
+
+def routes() -> list[Route]:
+    """For what the door does not take: other methods, and a request sent before the answer to another."""
+    return [Route(STREAM, _not_here, methods=sorted(METHODS))]
+
+
+async def _not_here(request: Request) -> Response:
+    return refusal_response(Refusal("BUSY", "Ask for the stream on a connection of its own.", retry_after=1.0))
+
+
+class EventStream(asyncio.Protocol):
+    """One connection that the door has handed over: `answer` its request, then it is a session's."""
+
+    __slots__ = ("_hub", "_server_state", "_session", "_transport", "_unasked")
+
+    def __init__(self, hub: Hub, server_state: ServerState, transport: asyncio.Transport) -> None:
+        self._hub = hub
+        self._server_state = server_state
+        self._session: Session | None = None
+        self._transport = transport
+        self._unasked = 0
+        transport.set_protocol(self)
+        # typed as uvicorn's own protocols, of which this is used: shutdown() and membership
+        server_state.connections.add(self)  # type: ignore[arg-type]
+
+    def answer(self, request: StreamRequest) -> None:
+        """Begins the stream, or refuses it and closes. HEAD is told what GET would be."""
+        hub = self._hub
+        if hub.stopping or hub.socket_count >= hub.settings.hub.max_sockets:
+            busy = Refusal("BUSY", "No room for another stream now.", retry_after=randint(*RETRY_AFTER_S))
+            self._refuse(request, HTTPStatus.SERVICE_UNAVAILABLE, busy)
+        elif not accepts_events(request.header(b"accept")):
+            self._refuse(request, HTTPStatus.NOT_ACCEPTABLE, Refusal("UNSUPPORTED", "This is text/event-stream."))
+        else:
+            try:
+                asked = wanted(request, hub.settings.hub.channels_per_socket)
+            except Refusal as refusal:
+                self._refuse(request, HTTPStatus(refusal.status), refusal)
+                return
+            head = self._head(HTTPStatus.OK, "text/event-stream", {"X-Accel-Buffering": "no"})
+            if request.method == "HEAD":
+                self._transport.write(head)
+                self._transport.close()
+            else:
+                self._open(head, asked)
+
+    # --- called by the transport and uvicorn ------------------------------------------------------------------
+
+    def data_received(self, data: bytes) -> None:
+        self._unasked += len(data)
+        if self._unasked > UNASKED_BYTES:
+            self._transport.abort()
+
+    def eof_received(self) -> None:
+        """The client has hung up; returning None closes the transport once what was written is out."""
+        if self._session is not None:
+            self._session.ended(ABNORMAL)
+            self._hub.watch.closing(self._session)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._server_state.connections.discard(self)
+        if self._session is not None:
+            self._session.ended(ABNORMAL)
+            self._session.gone()
+            self._hub.left(self._session, monotonic())
+
+    def pause_writing(self) -> None:
+        if self._session is not None:
+            self._session.pause()
+
+    def resume_writing(self) -> None:
+        if self._session is not None:
+            self._session.resume()
+
+    def shutdown(self) -> None:
+        """uvicorn is shutting down: what `Hub.stop` does, for this one stream."""
+        if self._session is not None:
+            self._session.dismiss(randint(*RETRY_MS), "shutdown")
+        else:
+            self._transport.close()
+
+    # --- called by the session --------------------------------------------------------------------------------
+
+    def send_close(self, code: int, reason: str) -> None:
+        """Ends the response. An event stream has no close codes: whatever the reason, a client comes back. The timer
+        cuts off one that does not take what was written."""
+        self._transport.close()
+        if self._session is not None:
+            self._hub.watch.closing(self._session)
+
+    def ping(self) -> bool:
+        """A comment, which nobody answers: a client that has gone is noticed because it takes nothing any more."""
+        if self._session is not None and self._session.ready:
+            self._transport.write(HEARTBEAT)
+        return False
+
+    def abort(self) -> None:
+        self._transport.abort()
+
+    # --- inside -----------------------------------------------------------------------------------------------
+
+    def _open(self, head: bytes, asked: Wanted) -> None:
+        """The head of the response, WELCOME and all that a joiner is told go out together."""
+        hub, transport = self._hub, self._transport
+        peer = transport.get_extra_info("peername")
+        first = [head, retry(randint(*RETRY_MS)) + b"\n"]
+        session = self._session = Session(
+            hub, self, first.append, str(uuid7(hub.clock.now_ms())), STREAM,
+            str(peer[0]) if isinstance(peer, tuple) else "", EVENTS, monotonic(),
+        )
+        transport.set_write_buffer_limits(HIGH_WATER)
+        self._notice_the_gone()
+        try:
+            hub.joined(session)
+            for channel in asked.channels:
+                self._join(session, channel, asked.since, first)
+        except Exception:
+            failed = True
+            _log.exception("join_failed", session=session.id)
+        else:
+            failed = False
+        session.write = transport.write
+        transport.write(b"".join(first))
+        if failed:
+            session.close(SERVER_ERROR)
+
+    def _join(self, session: Session, channel: str, since: Position | None, first: list[bytes]) -> None:
+        counted = channel == SHOW
+        self._hub.subscribe(session, channel, since=since if counted else None, announce=True)
+        epoch, offset = session.channels[channel]
+        if counted and epoch:
+            first.append(position(epoch, offset))
+
+    def _notice_the_gone(self) -> None:
+        """A client that vanished without a word, as phones do, answers no TCP segment either: after two heartbeats'
+        time the kernel gives it up, instead of a quarter of an hour."""
+        connection = self._transport.get_extra_info("socket")
+        if connection is not None and hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux
+            timeout_ms = int(2_000 * self._hub.settings.hub.ping_interval_s)
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, timeout_ms)
+
+    def _refuse(self, request: StreamRequest, status: HTTPStatus, refusal: Refusal) -> None:
+        """EventSource takes any status but 200 for good: a page that wants to try again makes a new one."""
+        self._hub.counts.refused[int(status)] += 1
+        body: dict[str, object] = {"code": refusal.code, "message": refusal.message, "retryable": refusal.retryable}
+        headers = {}
+        if refusal.retry_after is not None:
+            body["retryAfter"] = refusal.retry_after
+            headers["Retry-After"] = str(round(refusal.retry_after))
+        content = msgspec.json.encode(body)
+        headers["Content-Length"] = str(len(content))
+        head = self._head(status, "application/json", headers)
+        self._transport.write(head if request.method == "HEAD" else head + content)
+        self._transport.close()
+
+    def _head(self, status: HTTPStatus, content_type: str, headers: dict[str, str]) -> bytes:
+        every = {"Content-Type": content_type, "Cache-Control": "no-store", "Connection": "close", **headers}
+        made = [(name.encode(), value.encode()) for name, value in every.items()]
+        lines = b"".join(b"%b: %b\r\n" % field for field in [*self._server_state.default_headers, *made])
+        return b"HTTP/1.1 %d %b\r\n%b\r\n" % (status, status.phrase.encode(), lines)
