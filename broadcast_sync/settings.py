@@ -87,6 +87,7 @@ class Hub(Section, frozen=True):
     outbox_bytes: Annotated[int, Meta(ge=4_096, le=67_108_864)] = 65_536
     channels_per_socket: Annotated[int, Meta(ge=1, le=10_000)] = 64
     slice_ms: Annotated[float, Meta(gt=0, le=1_000)] = 10.0
+    deflate: Annotated[int, Meta(ge=0, le=9)] = 6
 
 
 class Voting(Section, frozen=True):

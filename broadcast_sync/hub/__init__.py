@@ -4,7 +4,8 @@ door.py       what every connection comes in by: HTTP with bounds on slow and la
 endpoint.py   one connection as an asyncio protocol under uvicorn: handshake, bytes in, closing
 events.py     one connection as an event stream, taken over by the door
 events_request.py  PURE: what a request for it asks for
-inbound.py    PURE: bytes -> messages on websockets' Sans-I/O layer
+inbound.py    PURE: RFC 6455 after the handshake: bytes -> messages, pongs, the closing handshake
+compression.py  PURE: what is agreed with a client on permessage-deflate
 session.py    one client: identity, channels, replies, refusals
 outbox.py     PURE: what waits while a client does not read, by delivery class
 channels.py   who is subscribed to what, and how far each has been served

@@ -1,8 +1,8 @@
 """One connection as an asyncio protocol under uvicorn: the handshake, bytes in, frames out, the end.
 
 uvicorn reads the HTTP request (and is who waits for a slow one), then makes this protocol and feeds it the request
-again. RFC 6455 itself is websockets' Sans-I/O `ServerProtocol`. Data frames do not go through it on their way out:
-they are unmasked, final and the same for everybody, so their bytes go straight to the transport while the
+again. The handshake is websockets' Sans-I/O `ServerProtocol`; afterwards `Inbound` has what is left of RFC 6455. Data
+frames go out unmasked, final and the same for everybody, so their bytes go straight to the transport while the
 connection is open.
 """
 
@@ -20,7 +20,7 @@ import structlog
 from uvicorn.server import ServerState
 from websockets.exceptions import NegotiationError
 from websockets.http11 import Request, Response
-from websockets.protocol import SEND_EOF, State
+from websockets.protocol import SEND_EOF
 from websockets.server import ServerProtocol
 from websockets.typing import Subprotocol
 
@@ -47,7 +47,7 @@ _log = structlog.get_logger()
 
 
 class _Protocol(ServerProtocol):
-    """websockets' protocol with our choice of subprotocol: the client's first that we speak."""
+    """websockets' protocol with our choice of subprotocol: the client's first that we speak. For the handshake only."""
 
     def select_subprotocol(self, subprotocols: Sequence[Subprotocol]) -> Subprotocol | None:
         for offered in subprotocols:
@@ -67,8 +67,7 @@ class Endpoint(asyncio.Protocol):
     def __init__(self, hub: Hub, server_state: ServerState) -> None:
         self._hub = hub
         self._server_state = server_state
-        limit = hub.settings.hub.frame_bytes
-        self._conn = _Protocol(max_size=limit, logger=_quiet)
+        self._conn: _Protocol | None = _Protocol(extensions=hub.compression.extensions, logger=_quiet)
         self._inbound: Inbound | None = None
         self._session: Session | None = None
         self._transport: asyncio.Transport
@@ -91,8 +90,7 @@ class Endpoint(asyncio.Protocol):
         received_ms = self._hub.clock.now_ms()
         for opcode, payload in inbound.receive(data):
             session.receive(opcode, payload, received_ms)
-        if self._conn.writes:
-            self._say()
+        self._say(session, inbound)
 
     def eof_received(self) -> None:
         """The client has hung up; returning None closes the transport once what was written is out."""
@@ -126,9 +124,9 @@ class Endpoint(asyncio.Protocol):
 
     def send_close(self, code: int, reason: str) -> None:
         """Begins the closing handshake. The timer cuts the connection if it is not completed."""
-        if self._conn.state is State.OPEN:
-            self._conn.send_close(code, reason.encode()[:123].decode(errors="ignore"))
-            self._say()
+        if self._session is not None and self._inbound is not None:
+            self._inbound.close(code, reason)
+            self._say(self._session, self._inbound)
 
     def ping(self) -> bool:
         """Sends a heartbeat; true if the client owes an answer to it."""
@@ -141,20 +139,27 @@ class Endpoint(asyncio.Protocol):
     # --- inside -----------------------------------------------------------------------------------------------
 
     def _handshake(self, data: bytes) -> None:
-        conn = self._conn
+        conn, transport = self._conn, self._transport
+        if conn is None:
+            return  # refused: what it still says is not heard
         conn.receive_data(data)
         for event in conn.events_received():
             if isinstance(event, Request):
-                response = self._answer(event)
+                response = self._answer(conn, event)
                 conn.send_response(response)
                 if response.status_code == HTTPStatus.SWITCHING_PROTOCOLS:
-                    self._open(event)
+                    self._open(conn, event)
                     return
                 self._hub.counts.refused[response.status_code] += 1
-        self._say()
+        for said in conn.data_to_send():
+            if said != SEND_EOF:
+                transport.write(said)
+            else:
+                transport.close()
+                self._conn = None
 
-    def _answer(self, request: Request) -> Response:
-        hub, conn = self._hub, self._conn
+    def _answer(self, conn: ServerProtocol, request: Request) -> Response:
+        hub = self._hub
         path = request.path.partition("?")[0]
         if path not in PATHS:
             known = ", ".join(sorted(PATHS))
@@ -165,9 +170,10 @@ class Endpoint(asyncio.Protocol):
             return response
         return conn.accept(request)
 
-    def _open(self, request: Request) -> None:
+    def _open(self, conn: ServerProtocol, request: Request) -> None:
         """The handshake is done: its answer, WELCOME and what follows go out together."""
-        hub, conn, transport = self._hub, self._conn, self._transport
+        hub, transport = self._hub, self._transport
+        agreed = bool(conn.extensions)
         peer = transport.get_extra_info("peername")
         first = conn.data_to_send()
         session = Session(
@@ -177,12 +183,12 @@ class Endpoint(asyncio.Protocol):
             str(uuid7(hub.clock.now_ms())),
             request.path.partition("?")[0],
             str(peer[0]) if isinstance(peer, tuple) else "",
-            SUBPROTOCOLS[conn.subprotocol],
+            hub.compression.format(conn.subprotocol, agreed),
             monotonic(),
         )
-        limits = hub.settings.hub
         self._session = session
-        self._inbound = Inbound(conn, limits.frame_bytes, limits.message_bytes)
+        self._inbound = Inbound(hub.bounds[agreed])
+        self._conn = None
         try:
             hub.joined(session)
         except Exception:
@@ -195,19 +201,20 @@ class Endpoint(asyncio.Protocol):
         if failed:
             session.close(SERVER_ERROR)
 
-    def _say(self) -> None:
-        """Writes what the Sans-I/O layer wants said, and follows it into the closing handshake."""
-        conn, transport, session = self._conn, self._transport, self._session
-        for data in conn.data_to_send():
-            if data != SEND_EOF:
-                transport.write(data)
-            elif session is not None and transport.can_write_eof():
+    def _say(self, session: Session, inbound: Inbound) -> None:
+        """Writes what RFC 6455 wants said, and follows it into the closing handshake."""
+        transport = self._transport
+        said = inbound.take()
+        if said:
+            transport.write(said)
+        if inbound.open:
+            return
+        session.ended(inbound.close_code)
+        self._hub.watch.closing(session)
+        if inbound.finished and not transport.is_closing():
+            if transport.can_write_eof():
                 # the client closes in turn: closing first would reset it, and lose it the close frame, if
                 # anything of its own were still on the way
                 transport.write_eof()
             else:
                 transport.close()
-        if session is not None and conn.state is not State.OPEN:
-            close = conn.close_rcvd or conn.close_sent
-            session.ended(ABNORMAL if close is None else int(close.code))
-            self._hub.watch.closing(session)

@@ -14,10 +14,12 @@ from uvicorn.server import ServerState
 from broadcast_sync.clock import Clock
 from broadcast_sync.hub.channels import RESULTS, SHOW, Channels
 from broadcast_sync.hub.closes import expected
+from broadcast_sync.hub.compression import Compression
 from broadcast_sync.hub.door import Door
 from broadcast_sync.hub.endpoint import Endpoint
 from broadcast_sync.hub.fanout import Fanout
 from broadcast_sync.hub.handlers import Handlers
+from broadcast_sync.hub.inbound import Bounds
 from broadcast_sync.hub.limits import Limit
 from broadcast_sync.hub.metrics import Counts, HubCollector
 from broadcast_sync.hub.router import Router
@@ -81,6 +83,9 @@ class Hub:
         self.channels: Final = Channels()
         self.counts: Final = Counts()
         limits = settings.hub
+        self.compression: Final = Compression(limits.deflate)
+        self.bounds: Final = [Bounds(limits.frame_bytes, limits.message_bytes, agreed) for agreed in (False, True)]
+        """What sockets are held to that have not, and that have, agreed on compression."""
         self.flow: Final = Limit(limits.messages_per_second, limits.messages_burst)
         self.bad: Final = Limit(limits.bad_messages / limits.bad_window_s, limits.bad_messages)
         self.control: Final = Limit(CONTROL_FRAMES_PER_SECOND, CONTROL_FRAMES_BURST)

@@ -11,13 +11,13 @@ from msgspec import UNSET
 from broadcast_sync.errors import Refusal
 from broadcast_sync.hub.channels import Place
 from broadcast_sync.hub.closes import CLOSES, DRAINING, SLOW_CONSUMER, TOO_MANY_BAD
-from broadcast_sync.hub.inbound import BINARY, TEXT
 from broadcast_sync.hub.outbox import Outbox
 from broadcast_sync.hub.router import identify
 from broadcast_sync.tokens import Identity
 from broadcast_sync.wire.codecs import Codec
 from broadcast_sync.wire.delivery import DELIVERY, Delivery
 from broadcast_sync.wire.formats import Format
+from broadcast_sync.wire.frames import BINARY, TEXT
 from broadcast_sync.wire.prepared import Prepared
 from broadcast_sync.wire.server import Data, Envelope, Error, Reconnect
 

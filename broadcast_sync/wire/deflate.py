@@ -28,3 +28,28 @@ class Deflate:
         compressor = zlib.compressobj(self._level, zlib.DEFLATED, -WINDOW_BITS, _MEMORY_LEVEL)
         made = compressor.compress(payload) + compressor.flush(zlib.Z_SYNC_FLUSH)
         return made.removesuffix(_TAIL)
+
+
+class Bomb(ValueError):
+    """A message inflates to more than any message has a reason to."""
+
+
+def inflate(payload: bytes, keep: int, limit: int) -> bytes | None:
+    """The payload of a message that was compressed with any window; None if it has more than `keep` bytes.
+
+    Never holds more than `keep` bytes of it and a piece of the same size. Raises Bomb when it has more than `limit`,
+    having inflated that much and no more, and zlib.error if it is not compressed data.
+    """
+    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+    rest, size = payload + _TAIL, 0
+    kept: list[bytes] = []
+    while True:
+        piece = inflater.decompress(rest, keep)
+        size += len(piece)
+        if size > limit:
+            raise Bomb(f"a compressed message inflates to more than {limit} bytes")
+        if size <= keep:
+            kept.append(piece)
+        if not piece:  # a full piece may hide more: only an empty one says that all is out
+            return b"".join(kept) if size <= keep else None
+        rest = inflater.unconsumed_tail

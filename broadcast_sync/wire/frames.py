@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import Final
 
+CONT: Final = 0x0
 TEXT: Final = 0x1
 BINARY: Final = 0x2
+CLOSE: Final = 0x8
 PING: Final = 0x9
+PONG: Final = 0xA
 RSV1: Final = 0x40
 """Beside the opcode of a compressed message (RFC 7692, 6)."""
 
