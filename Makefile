@@ -57,4 +57,4 @@ config: setup ## the settings in force
 browser:
 	@command -v chromium >/dev/null || command -v google-chrome >/dev/null || { \
 	  echo "installing chromium for the browser tests"; \
-	  $$(test "$$(id -u)" = 0 || echo sudo) sh -c 'apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium fonts-noto-core fonts-khmeros-core >/dev/null'; }
+	  $$(test "$$(id -u)" = 0 || echo sudo) sh -c 'apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium fonts-noto-core fonts-khmeros >/dev/null'; }

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import pytest
+from playwright.async_api import Browser
 
+from tests.support.browser import chromium
 from tests.support.process import ServerProcess
 
 Starter = Callable[..., ServerProcess]
@@ -29,3 +31,9 @@ def start_server(tmp_path: Path) -> Iterator[Starter]:
 @pytest.fixture
 def server(start_server: Starter) -> ServerProcess:
     return start_server()
+
+
+@pytest.fixture
+async def browser() -> AsyncIterator[Browser]:
+    async with chromium() as running:
+        yield running
