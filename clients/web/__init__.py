@@ -7,6 +7,6 @@ static/screen.*       `/screen`: the studio screen, 16:9, `?transparent=1` for k
 static/control.*      `/control`: the control room
 static/theme.css      the house look that all four share
 static/page.js        small helpers that all four share
-static/sdk.js, sdk/   the JavaScript SDK
+sdk/                  the JavaScript SDK, served under `/web/sdk/`
 static/fonts/         Archivo and Kantumruy Pro, SIL Open Font License 1.1
 """

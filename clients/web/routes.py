@@ -17,6 +17,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 STATIC: Final = Path(__file__).parent / "static"
+SDK: Final = Path(__file__).parent / "sdk"
 
 PAGES: Final = {"/": "home.html", "/phone": "phone.html", "/screen": "screen.html", "/control": "control.html"}
 
@@ -92,17 +93,22 @@ def _page(file: File) -> Callable[[Request], Awaitable[Response]]:
     return page
 
 
+def _read_all(folder: Path) -> dict[str, File]:
+    """Every file of `folder` that is of a kind we serve, by its path in it."""
+    return {
+        path.relative_to(folder).as_posix(): read(path)
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.suffix in TYPES
+    }
+
+
 def routes() -> list[Route]:
-    """`/`, `/phone`, `/screen`, `/control` and everything they need under `/web/`.
+    """`/`, `/phone`, `/screen`, `/control` and everything they need under `/web/`, the SDK under `/web/sdk/`.
 
     Reads all files; raises OSError if the package is incomplete. Each answer carries an ETag, a strict
     Content-Security-Policy (no inline script or style) and nosniff.
     """
-    files = {
-        path.relative_to(STATIC).as_posix(): read(path)
-        for path in sorted(STATIC.rglob("*"))
-        if path.is_file() and path.suffix in TYPES
-    }
+    files = {**_read_all(STATIC), **{f"sdk/{name}": file for name, file in _read_all(SDK).items()}}
     pages = [Route(path, _page(files[name]), methods=["GET"]) for path, name in PAGES.items()]
 
     async def static(request: Request) -> Response:

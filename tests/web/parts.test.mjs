@@ -2,10 +2,10 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 
-import { closeWords, fullJitter, mayReconnect } from "../../clients/web/static/sdk/backoff.js";
-import { ServerClock } from "../../clients/web/static/sdk/clock.js";
-import { plainWords } from "../../clients/web/static/sdk/refusal.js";
-import { EMPTY, next } from "../../clients/web/static/sdk/show.js";
+import { closeWords, fullJitter, mayReconnect } from "../../clients/web/sdk/backoff.js";
+import { ServerClock } from "../../clients/web/sdk/clock.js";
+import { plainWords } from "../../clients/web/sdk/refusal.js";
+import { EMPTY, next } from "../../clients/web/sdk/show.js";
 import { stage, windowAt } from "./fakes.mjs";
 
 const take = (...messages) => messages.reduce((state, [type, data]) => next(state, { type, data }), EMPTY);

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { BroadcastSync } from "../../clients/web/static/sdk.js";
+import { BroadcastSync } from "../../clients/web/sdk/index.js";
 import { FakeTime, fakeNetwork, iso, settled, stage, windowAt } from "./fakes.mjs";
 
 const ACK = { voteId: "v", status: "queued", contestantId: "c01", voteType: "free", voteCount: 1, replayed: false };

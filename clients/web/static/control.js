@@ -1,5 +1,5 @@
 /** The control room: the cues that fit now, the state, the tally, and the truth about the connection. */
-import { BroadcastSync, plainWords } from "./sdk.js";
+import { BroadcastSync, plainWords } from "./sdk/index.js";
 import { byId, clockText, count, el, guestToken, setText, socketUrl, titles, tokenFromAddress } from "./page.js";
 
 const TOKEN = "broadcast-sync.control";

@@ -1,5 +1,5 @@
 /** The viewer's phone: join, watch, vote, see the result. */
-import { BroadcastSync, plainWords } from "./sdk.js";
+import { BroadcastSync, plainWords } from "./sdk/index.js";
 import {
   byId, clockText, count, el, firsts, guestToken, namesTogether, percent, portrait, setText, socketUrl, stored, titles,
   tokenFromAddress, votes,

@@ -1,5 +1,5 @@
 /** The studio screen: title card, act on stage, the ranking as it moves, the reveal. Shows, never asks. */
-import { BroadcastSync } from "./sdk.js";
+import { BroadcastSync } from "./sdk/index.js";
 import {
   byId, clockText, count, el, firsts, namesTogether, percent, portrait, setText, socketUrl, titles,
 } from "./page.js";

@@ -9,7 +9,7 @@ import pytest
 from starlette.applications import Starlette
 from starlette.requests import Request
 
-from clients.web.routes import PAGES, STATIC, TYPES, read, respond, routes
+from clients.web.routes import PAGES, SDK, STATIC, TYPES, read, respond, routes
 
 
 def request(**headers: str) -> Request:
@@ -22,7 +22,7 @@ def test_all_pages_and_their_files_are_routed() -> None:
 
 
 def test_a_known_etag_is_answered_with_304_and_no_body() -> None:
-    file = read(STATIC / "sdk.js")
+    file = read(SDK / "index.js")
     for tag in (file.headers["etag"], f"W/{file.headers['etag']}", f'"other", {file.headers["etag"]}', "*"):
         response = respond(file, request(if_none_match=tag))
         assert (response.status_code, response.body) == (304, b"")
@@ -47,7 +47,7 @@ def test_pages_keep_to_their_own_policy(name: str) -> None:
 
 def test_nothing_comes_from_another_host() -> None:
     elsewhere = re.compile(r"""(src|href|url|import|from)\s*[=(]?\s*["'(]*(https?:)?//""")
-    for path in STATIC.rglob("*"):
+    for path in (*STATIC.rglob("*"), *SDK.rglob("*")):
         if path.suffix in {".html", ".css", ".js"}:
             assert not elsewhere.search(path.read_text("utf-8")), path
 
@@ -59,15 +59,16 @@ def test_every_file_a_page_names_is_there() -> None:
         if path.suffix in {".html", ".css", ".js"}
         for match in re.findall(r"/web/([a-z0-9./-]+\.[a-z0-9]+)", path.read_text("utf-8"))
     }
-    assert "sdk.js" in named
+    assert "sdk/index.js" in named
     for name in named:
-        assert (STATIC / name).suffix in TYPES
-        assert (STATIC / name).is_file(), name
+        file = SDK.parent / name if name.startswith("sdk/") else STATIC / name
+        assert file.suffix in TYPES
+        assert file.is_file(), name
 
 
 async def test_no_way_out_of_the_folder() -> None:
     app = Starlette(routes=routes())
-    for path in ("/web/../routes.py", "/web/package.json", "/web/", "/web/none.js"):
+    for path in ("/web/../routes.py", "/web/sdk/package.json", "/web/", "/web/none.js"):
         sent: list[dict[str, object]] = []
 
         async def receive() -> dict[str, object]:

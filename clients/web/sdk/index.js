@@ -4,7 +4,7 @@
  * Node 20 or later (give a WebSocket class where there is no global one).
  *
  * ```js
- * import { BroadcastSync } from "/web/sdk.js";
+ * import { BroadcastSync } from "/web/sdk/index.js";
  * const show = new BroadcastSync();
  * show.on("change", () => console.log(show.state.voting, show.seconds));
  * show.connect("wss://example.org/voting/sync", { token, channels: ["show", "results"] });
@@ -24,13 +24,13 @@
  * | `message` | envelope | every message that was taken (duplicates are not) |
  * | any message type | its data | `VOTING_OPEN`, `RESULTS_READY`, `WARNING`, ... |
  */
-import { closeWords, fullJitter, mayReconnect } from "./sdk/backoff.js";
-import { ServerClock } from "./sdk/clock.js";
-import { Requests } from "./sdk/requests.js";
-import { EMPTY, next } from "./sdk/show.js";
-import { Refusal } from "./sdk/refusal.js";
+import { closeWords, fullJitter, mayReconnect } from "./backoff.js";
+import { ServerClock } from "./clock.js";
+import { Requests } from "./requests.js";
+import { EMPTY, next } from "./show.js";
+import { Refusal } from "./refusal.js";
 
-export { plainWords, Refusal } from "./sdk/refusal.js";
+export { plainWords, Refusal } from "./refusal.js";
 
 const OPEN = 1;
 /** The first samples of a connection follow each other at once, so that the countdown is right from its first second. */
@@ -85,7 +85,7 @@ export class BroadcastSync {
 
     /** The server's time on this machine. */
     this.clock = new ServerClock(this._now);
-    /** @type {import("./sdk/show.js").ShowState} */
+    /** @type {import("./show.js").ShowState} */
     this.state = EMPTY;
     /** @type {"closed" | "connecting" | "live" | "blind"} */
     this.connection = "closed";
