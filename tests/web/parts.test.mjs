@@ -26,15 +26,44 @@ test("close codes", () => {
   assert.equal(closeWords(1011, "odd"), "odd");
 });
 
-test("the clock trusts the sample with the shortest round trip", () => {
-  const clock = new ServerClock(() => 0);
+test("the clock trusts the sample with the shortest round trip, and gets there without a jump", () => {
+  let local = 100;
+  const clock = new ServerClock(() => local);
   clock.sample(0, 1090, 1090, 100); // slow on the way there: says 1040
   assert.equal(clock.offset, 1040);
+  local = 210;
   clock.sample(200, 1205, 1205, 210); // fast: says 1000
+  assert.equal(clock.offset, 1040);
+  local = 610; // 400 ms later: by 5 % of them
+  assert.equal(clock.offset, 1020);
+  local = 1400;
   assert.equal(clock.offset, 1000);
-  clock.sample(300, 1390, 1390, 400);
+  clock.sample(1300, 2390, 2390, 1400);
+  local = 3000;
   assert.equal(clock.offset, 1000);
   assert.equal(clock.rtt, 10);
+});
+
+test("corrections never let the clock stand still or run backwards", () => {
+  let local = 0;
+  const clock = new ServerClock(() => local);
+  clock.sample(0, 950, 950, 100);
+  let before = clock.now();
+  for (const offset of [300, 900, 100, 999]) {
+    clock.sample(local, local + offset, local + offset, local);
+    for (let i = 0; i < 50; i++) {
+      local += 20;
+      assert.ok(clock.now() >= before + 18.9, `${clock.now() - before} in 20 ms`);
+      before = clock.now();
+    }
+  }
+});
+
+test("what is off by more than a second is put right at once", () => {
+  const clock = new ServerClock(() => 0);
+  clock.sample(0, 60_000, 60_000, 10);
+  clock.sample(0, 1_000, 1_000, 0);
+  assert.equal(clock.offset, 1000);
 });
 
 test("the server's own time does not count as a round trip", () => {

@@ -197,7 +197,7 @@ for (const code of [4000, 4001, 4499, 1001]) {
   test(`close ${code} reconnects`, async () => {
     const { network, time } = await open();
     network.last().fall(code);
-    await time.pass(20_000);
+    await time.pass(1_600);
     assert.ok(network.sockets.length > 1);
   });
 }
@@ -360,7 +360,8 @@ test("rubbish from the server is reported, not thrown", async () => {
   network.last().onmessage({ data: "{half" });
   network.last().onmessage({ data: "null" });
   network.last().say("SOMETHING_NEW", {});
-  assert.deepEqual(problems, ["BAD_MESSAGE"]);
+  network.last().say("SOMETHING_NEW", {});
+  assert.deepEqual(problems, ["BAD_MESSAGE", "UNKNOWN_TYPE"]);
 });
 
 test("close ends everything", async () => {
@@ -401,4 +402,88 @@ test("a replay of older states does not take the screen back", async () => {
   socket.say("STATE_UPDATE", stage({ revision: 5, voting: "OPEN" }), at(5));
   assert.equal(show.state.revision, 9);
   assert.equal(show.state.voting, "CLOSED");
+});
+
+test("what must arrive is acknowledged with the next message, or by a PING of its own", async () => {
+  const { show, network, time } = await open();
+  const socket = network.last();
+  await time.pass(1_600); // past the burst of clock samples
+  const at = (offset) => ({ channel: "show", epoch: "e1", offset });
+  socket.say("WARNING", { code: "1_MINUTE", remaining: 60 }, at(7));
+  show.vote("c01").catch(() => {});
+  assert.deepEqual(socket.of("VOTE")[0].ack, { show: { epoch: "e1", offset: 7 } });
+  show.requestUpdate();
+  assert.equal(socket.of("REQUEST_UPDATE")[0].ack, undefined);
+  const pings = socket.of("PING").length;
+  socket.say("STATE_UPDATE", stage({ revision: 8 }), at(8));
+  await time.pass(2_500);
+  assert.deepEqual(socket.of("PING").slice(pings).map((m) => m.ack), [{ show: { epoch: "e1", offset: 8 } }]);
+});
+
+test("boards and replies are not acknowledged", async () => {
+  const { network, time } = await open();
+  const socket = network.last();
+  await time.pass(1_600);
+  socket.say("LIVE_RESULTS", { results: [], totalVotes: 0 }, { channel: "results", epoch: "w", offset: 3 });
+  await time.pass(6_000);
+  assert.ok(socket.sent.every((message) => message.ack === undefined));
+});
+
+/** Connected with a token that ends in `seconds` and somebody who gives the next ones. */
+async function withRefresh(seconds, refreshToken) {
+  const c = client();
+  c.show.connect("ws://test/", { token: "t1", refreshToken });
+  const socket = c.network.last();
+  socket.accept();
+  socket.say("WELCOME", { sessionId: "s", node: "n", serverTime: iso(c.time.ms), pingInterval: 20 });
+  socket.say("AUTH_OK", { userId: "u1", roles: [], organizationId: "o", expiresAt: iso(c.time.ms + seconds * 1000), remaining: null });
+  socket.say("STATE_UPDATE", stage({ voting: "OPEN", window: windowAt(c.time, 600) }));
+  await settled();
+  return { ...c, socket };
+}
+
+test("a token is renewed before it ends, on the same socket", async () => {
+  const { socket, network, time } = await withRefresh(600, async () => "t2");
+  for (let s = 0; s < 505; s += 5) {
+    socket.say("TIME_UPDATE", { remaining: 1 });
+    await time.pass(5_000);
+  }
+  assert.equal(socket.of("AUTH").length, 1);
+  for (let s = 0; s < 10; s += 5) {
+    socket.say("TIME_UPDATE", { remaining: 1 });
+    await time.pass(5_000);
+  }
+  assert.deepEqual(socket.of("AUTH").map((m) => m.token), ["t1", "t2"]);
+  assert.equal(network.sockets.length, 1);
+});
+
+test("a vote that meets the end of its token goes out again with the next one", async () => {
+  const { show, socket } = await withRefresh(3600, async () => "t2");
+  const vote = show.vote("c01");
+  socket.say("ERROR", { code: "TOKEN_EXPIRED", message: "", retryable: false, id: "id-1" });
+  await settled();
+  assert.deepEqual(socket.of("AUTH").map((m) => m.token), ["t1", "t2"]);
+  socket.say("AUTH_OK", { userId: "u1", roles: [], organizationId: "o", expiresAt: "", remaining: null });
+  assert.deepEqual(socket.of("VOTE").map((m) => m.id), ["id-1", "id-1"]);
+  socket.say("VOTE_ACK", { id: "id-1", ...ACK, remaining: { free: 4 } });
+  await vote;
+});
+
+test("no next token: what waits is told so", async () => {
+  const { show, socket } = await withRefresh(3600, async () => null);
+  const vote = assert.rejects(show.vote("c01"), { code: "TOKEN_EXPIRED" });
+  socket.say("ERROR", { code: "TOKEN_EXPIRED", message: "", retryable: false, id: "id-1" });
+  await vote;
+});
+
+test("a refresh that fails is tried again, with jitter", async () => {
+  let calls = 0;
+  const { socket, time } = await withRefresh(3600, async () => {
+    if (++calls < 3) throw new Error("offline");
+    return "t2";
+  });
+  socket.say("ERROR", { code: "TOKEN_EXPIRED", message: "", retryable: false });
+  await time.pass(3_000);
+  assert.equal(calls, 3);
+  assert.equal(socket.of("AUTH").at(-1).token, "t2");
 });

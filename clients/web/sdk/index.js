@@ -20,7 +20,7 @@
  * | `connection` | `live`, `connecting`, `blind`, `closed` | the connection's state changed |
  * | `refused` | `{code, reason}` | the server closed for good (4500-4999); there is no reconnecting |
  * | `token` | `{code}` | the token was refused or has expired |
- * | `problem` | ERROR data | an ERROR that answers no vote and no cue |
+ * | `problem` | ERROR data | an ERROR that answers no vote and no cue; `UNKNOWN_TYPE` once for each type this SDK does not know |
  * | `message` | envelope | every message that was taken (duplicates are not) |
  * | any message type | its data | `VOTING_OPEN`, `RESULTS_READY`, `WARNING`, ... |
  */
@@ -39,6 +39,16 @@ const CLOCK_BURST_MS = [0, 120, 300, 700, 1500];
 const CLOCK_AGAIN_MS = 60_000;
 /** A connection that lived this long was a good one: the next loss starts the backoff anew. */
 const SETTLED_MS = 5_000;
+/** What must arrive is acknowledged within this long, each client at a time of its own: a million at once would be a flood. */
+const ACK_WITHIN_MS = 5_000;
+/** A token is asked for anew this long before it ends, or halfway through a short life. */
+const REFRESH_BEFORE_MS = 60_000;
+const MUST_ARRIVE = new Set(["STATE_UPDATE", "VOTING_OPEN", "VOTING_CLOSED", "WARNING", "RESULTS_READY"]);
+/** Every message type of protocol version 1; others are of a later server and only passed on to `message`. */
+const KNOWN = new Set([
+  ...MUST_ARRIVE, "WELCOME", "AUTH_OK", "SUBSCRIBED", "UNSUBSCRIBED", "PONG", "RECONNECT", "ERROR", "TIME_UPDATE",
+  "COUNTDOWN", "LIVE_RESULTS", "VOTE_UPDATE", "CONTESTANT_UPDATE", "VOTE_ACK", "CUE_ACK", "TALLY",
+]);
 /** Refusals of a token: asking again with the same one is of no use. */
 const TOKEN_CODES = new Set(["UNAUTHENTICATED", "TOKEN_EXPIRED", "FORBIDDEN"]);
 /** Without a known window a vote is given up after this long. */
@@ -75,7 +85,7 @@ export class BroadcastSync {
     this._setTimeout = o.setTimeout ?? ((fn, ms) => setTimeout(fn, ms));
     this._clearTimeout = o.clearTimeout ?? ((timer) => clearTimeout(timer));
     this._newId = o.newId ?? newId;
-    this._backoff = o.backoff ?? { base: 500, cap: 15_000 };
+    this._backoff = o.backoff ?? { base: 500, cap: 20_000 };
     this._heartbeatMs = o.heartbeatMs ?? 8_000;
     this._silenceMs = o.silenceMs ?? 14_000;
     this._blindAfterMs = o.blindAfterMs ?? 2_000;
@@ -102,6 +112,12 @@ export class BroadcastSync {
     this._resumeAt = 0;
     this._authenticated = false;
     this._secondShown = null;
+    /** @type {(() => Promise<string | null>) | null} */
+    this._refresh = null;
+    this._refreshing = false;
+    /** @type {Map<string, {epoch: string, offset: number}>} must-arrive messages that the server has not been told of */
+    this._unacked = new Map();
+    this._unknown = new Set();
 
     const way = {
       send: (message) => this._authenticated && this._send(message),
@@ -162,11 +178,14 @@ export class BroadcastSync {
    * @param {object} [options]
    * @param {string | null} [options.token] a JWT; without one this client only watches
    * @param {string[]} [options.channels]
+   * @param {() => Promise<string | null>} [options.refreshToken] called shortly before the token ends, and when the
+   *   server refuses it; gives the next one, or null when there is none. Votes wait for it.
    */
-  connect(url, { token = null, channels = ["show", "results"] } = {}) {
+  connect(url, { token = null, channels = ["show", "results"], refreshToken = null } = {}) {
     this._drop();
     this._url = url;
     this._token = token;
+    this._refresh = refreshToken;
     this._channels = channels;
     this._attempt = 0;
     this._resumeAt = 0;
@@ -260,7 +279,7 @@ export class BroadcastSync {
   }
 
   _opened() {
-    if (this._token) this._send({ type: "AUTH", token: this._token });
+    if (this._token && !this._refreshing) this._send({ type: "AUTH", token: this._token });
     if (this._channels.length) {
       const since = {};
       for (const channel of this._channels) {
@@ -282,13 +301,13 @@ export class BroadcastSync {
     if (!mayReconnect(code)) {
       this._wanted = false;
       this._setConnection("closed");
-      if (code === 4500 && this._token) this._tokenRefused("UNAUTHENTICATED");
+      if (code === 4500 && this._token) this._tokenGone("UNAUTHENTICATED");
       this._cues.rejectAll({ code: "UNCONFIRMED", message: this.reason });
       this._votes.rejectAll({ code: "UNCONFIRMED", message: this.reason });
       this._emit("refused", { code, reason: this.reason });
       return;
     }
-    if (code === 4003 && this._token) this._tokenRefused("TOKEN_EXPIRED");
+    if (code === 4003 && this._token) this._tokenEnded("TOKEN_EXPIRED");
     this._setConnection(this.connection === "blind" || silentMs >= this._blindAfterMs ? "blind" : "connecting");
     const planned = this._resumeAt - this._now();
     this._resumeAt = 0;
@@ -337,8 +356,22 @@ export class BroadcastSync {
 
   _send(message) {
     if (this._socket?.readyState !== OPEN) return false;
-    this._socket.send(JSON.stringify(message));
+    this._socket.send(JSON.stringify(this._unacked.size ? { ...message, ack: this._takeAcks() } : message));
     return true;
+  }
+
+  _takeAcks() {
+    const acks = Object.fromEntries(this._unacked);
+    this._unacked.clear();
+    this._cancel("ack");
+    return acks;
+  }
+
+  /** Any message takes the acknowledgements along; without one within a few seconds a PING does. */
+  _acknowledge({ type, channel, epoch, offset }) {
+    if (!MUST_ARRIVE.has(type) || channel === undefined || offset === undefined) return;
+    this._unacked.set(channel, { epoch, offset });
+    if (!this._timers.has("ack")) this._after("ack", ACK_WITHIN_MS * this._random(), () => this._ping());
   }
 
   _ping() {
@@ -361,6 +394,7 @@ export class BroadcastSync {
       return this._emit("problem", { code: "BAD_MESSAGE", message: "The server sent something unreadable." });
     }
     if (typeof message?.type !== "string" || this._isDuplicate(message)) return;
+    this._acknowledge(message);
     this._handle(message);
     const before = this.state;
     this.state = next(before, message);
@@ -394,9 +428,7 @@ export class BroadcastSync {
       case "SUBSCRIBED":
         return this._subscribed(data);
       case "AUTH_OK":
-        this._authenticated = true;
-        this._votes.flush();
-        return this._cues.flush();
+        return this._signedIn(data);
       case "VOTE_ACK":
         return this._votes.answer(data.id, data);
       case "CUE_ACK":
@@ -406,7 +438,21 @@ export class BroadcastSync {
       case "ERROR":
         return this._error(data);
       default:
+        if (!KNOWN.has(type) && !this._unknown.has(type) && this._unknown.size < 64) {
+          this._unknown.add(type);
+          this._emit("problem", { code: "UNKNOWN_TYPE", message: `This SDK does not know messages of type ${type}.` });
+        }
     }
+  }
+
+  _signedIn({ expiresAt }) {
+    this._authenticated = true;
+    this._votes.flush();
+    this._cues.flush();
+    const left = Date.parse(expiresAt) - this.clock.now();
+    if (!this._refresh || !(left > 0)) return;
+    const wait = Math.max(left / 2, left - REFRESH_BEFORE_MS * (1 + this._random()));
+    this._after("refresh", Math.min(wait, 2 ** 31 - 1), () => this._refreshToken("TOKEN_EXPIRED"));
   }
 
   /**
@@ -428,16 +474,49 @@ export class BroadcastSync {
   }
 
   _error(data) {
+    if (data.code === "TOKEN_EXPIRED" && data.id !== undefined && this._refresh && this._token) {
+      return this._tokenEnded(data.code); // the vote stays and goes out again with the next token
+    }
     if (data.id !== undefined && this._votes.refuse(data.id, data)) return;
     if (data.cueId !== undefined && this._cues.refuse(data.cueId, data)) return;
     if (TOKEN_CODES.has(data.code) && this._token && (!this._authenticated || data.code === "TOKEN_EXPIRED")) {
-      this._tokenRefused(data.code);
+      this._tokenEnded(data.code);
     }
     this._emit("problem", data);
   }
 
-  /** The token is of no use any more: it is not sent again, and what waits for it is told so. */
-  _tokenRefused(code) {
+  /** The token is of no use any more; votes and cues wait for the next one, if there is somebody to ask. */
+  _tokenEnded(code) {
+    this._authenticated = false;
+    if (!this._refresh || code === "FORBIDDEN") return this._tokenGone(code);
+    void this._refreshToken(code);
+  }
+
+  /** Asks for a token, once at a time. A failure is tried again; none, or the same one, and there is nothing more to try. */
+  async _refreshToken(code, attempt = 0) {
+    if (this._refreshing) return;
+    this._refreshing = true;
+    const old = this._token;
+    let token = null;
+    let failure = null;
+    try {
+      token = await this._refresh();
+    } catch (error) {
+      failure = error;
+    }
+    this._refreshing = false;
+    if (!this._wanted || this._token !== old) return; // closed, or the page gave one itself
+    if (failure) {
+      this._emit("problem", { code, message: `No new token came: ${failure.message ?? failure}` });
+      const wait = fullJitter(attempt, this._backoff, this._random);
+      return this._after("refresh", wait, () => this._refreshToken(code, attempt + 1));
+    }
+    if (token && token !== old) this.setToken(token);
+    else if (!this._authenticated) this._tokenGone(code);
+  }
+
+  /** The token is not sent again, and what waits for it is told so. */
+  _tokenGone(code) {
     this._token = null;
     this._authenticated = false;
     this._votes.rejectAll({ code });
