@@ -5,7 +5,7 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help run serve setup test unit screenshots lint bench bench-hub load config browser
+.PHONY: help run serve setup test unit screenshots lint bench bench-hub bench-votes load config browser
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,6 +46,9 @@ bench: setup ## speed, each figure beside its floor and a peer
 
 bench-hub: setup ## the hub beside its floor and its peers; they are installed into bench/peers (npm, apt)
 	$(BIN)/python -m bench.hub $(ARGS)
+
+bench-votes: setup ## votes beside their floor, the bare script and a peer, which is installed into bench/peers (npm)
+	$(BIN)/python -m bench.votes $(ARGS)
 
 load: setup ## load on a running server, for example make load ARGS="--sockets 500 --seconds 10"
 	$(BIN)/broadcast-sync load $(ARGS)

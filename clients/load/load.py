@@ -36,6 +36,9 @@ WINDOW_S: Final = 15.0
 ANSWER_S: Final = 5.0
 """How long the last answers may take."""
 TICK_S: Final = 0.02
+SPREAD_TICK_S: Final = 0.002
+"""The least time between two looks at what is due in mode `over`: a vote's latency counts from when it was due, so
+what it waits for us is in it."""
 MEASURING: Final = "measuring"
 MEASURED: Final = "measured"
 
@@ -217,7 +220,7 @@ async def _spread(scenario: Scenario, crowd: Crowd, voices: Sequence[Voice], pro
         if not crowd.window_open.is_set():
             return  # closed: nothing more can be counted
         progress(MEASURING, cast / scenario.votes)
-        await asyncio.sleep(TICK_S)
+        await asyncio.sleep(SPREAD_TICK_S)
 
 
 async def _last_answers(voices: Sequence[Voice]) -> None:

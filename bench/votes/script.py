@@ -1,6 +1,6 @@
 """The vote's engine floor: take_ballots.lua called directly, and the ballot intake over it without any socket.
 
-    python bench/votes_script.py [--url URL] [--seconds 1]
+    python -m bench.votes.script [--url URL] [--seconds 1]
 
 Each row is one run. `node` and `engine` are CPU microseconds a vote of this process and of the engine. Every ballot
 is of another voter, so that each one pays for keys of its own. The engine should run with `appendfsync always`; the
@@ -165,6 +165,16 @@ async def engine(url: str) -> AsyncIterator[str]:
         settings = Settings(engine=Engine(data_dir=str(Path(folder) / "data"), min_free_mb=0))
         async with open_engines(settings, serve=False) as engines:
             yield engines.valkey_url
+
+
+async def bare(url: str, seconds: float, batch: int) -> Measured:
+    """The script alone under the ruleset `unlimited`, two calls in flight, on an engine whose data may be flushed."""
+    client = connect(url)
+    try:
+        bench = Bench(client, "unlimited")
+        return await bench.measure(lambda: bench.script(seconds, batch, 2))
+    finally:
+        await client.aclose()
 
 
 async def main(url: str, seconds: float) -> None:
