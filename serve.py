@@ -42,7 +42,6 @@ from broadcast_sync.hub.router import Router
 from broadcast_sync.hub.session import CONTROL, VOTING, Session
 from broadcast_sync.ids import uuid7
 from broadcast_sync.operations import commands as operations
-from broadcast_sync.operations.canary import Canary
 from broadcast_sync.operations.guests import Guests, check_guests
 from broadcast_sync.operations.health import EngineVersions, Health, Status
 from broadcast_sync.operations.openapi import OpenApi
@@ -142,7 +141,6 @@ class Node:
                 lambda: report_as_director(valkey, keys, self.clock, self._report_director),
             ),
         )
-        self.canary = Canary(valkey, keys.canary_channel, self.id, self.clock)
         self.tally = TallyReporter(
             client=valkey, keys=keys, clock=self.clock, node=self.id, report=self._report_node,
             stage=self._view_stage, cues=lambda: self._cues, publish=self._publish_tally,
@@ -198,7 +196,7 @@ class Node:
         async with asyncio.TaskGroup() as tasks:
             for loop in (
                 self.mirror.run, self._lease.run, self._director.run, self.publisher.run, self.ledger.run,
-                self.canary.run, self.tally.run, self._read_cues, self._keep_time,
+                self.tally.run, self._read_cues, self._keep_time,
             ):
                 tasks.create_task(loop(), name=loop.__qualname__)
 
@@ -256,7 +254,7 @@ class Node:
     def not_ready(self) -> list[str]:
         """Why this node should get no traffic; empty when it should."""
         reasons = []
-        if not self.canary.alive:
+        if not self.mirror.canary.alive:
             reasons.append("the canary did not come back through Valkey")
         if self.mirror.degraded:
             reasons.append("cut off from the show")

@@ -2,13 +2,14 @@
 
 Pub/sub forgets what it cannot deliver, so whoever reads here must make good what was missed when `Connected` is
 reported: it comes after the subscription stands and before any payload of it. A dead connection is noticed within
-two ping intervals.
+two ping intervals; a dead subscription on a living connection by who expects a payload now and then (`silence_s`).
 """
 
 from __future__ import annotations
 
 import asyncio
 import random
+import time
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Any, Final
@@ -47,12 +48,16 @@ Report = Connected | Disconnected | Payload
 
 
 class Subscription:
-    """A reader of `channels`. The client is the caller's; one connection of its pool is taken while reading."""
+    """A reader of `channels`. The client is the caller's; one connection of its pool is taken while reading. Where no
+    payload for `silence_s` means that something is wrong (None: it never does), the connection is replaced then."""
 
-    def __init__(self, client: Redis, channels: tuple[str, ...], *, ping_s: float = 0.9) -> None:
+    def __init__(
+        self, client: Redis, channels: tuple[str, ...], *, ping_s: float = 0.9, silence_s: float | None = None
+    ) -> None:
         self._client = client
         self._channels = channels
         self._ping_s = ping_s
+        self._silence_s = silence_s
 
     async def reports(self) -> AsyncGenerator[Report, None]:
         """Endless. Engine errors become `Disconnected`; connecting is tried again with bounded backoff and jitter."""
@@ -77,11 +82,13 @@ class Subscription:
         """One connection's life; ends by an engine error."""
         async with self._client.pubsub() as pubsub:
             await pubsub.subscribe(*self._channels)
-            standing, asked = 0, False
+            standing, asked, heard = 0, False, time.monotonic()
             while True:
                 heed_cancellation()
                 if pubsub.connection is not None and pubsub.connection.should_reconnect():
                     raise EngineConnectionError("the engine has failed over")
+                if self._silence_s is not None and time.monotonic() - heard > self._silence_s:
+                    raise EngineConnectionError(f"no payload for {self._silence_s:.1f} s")
                 message: dict[str, Any] | None = await pubsub.get_message(timeout=self._ping_s)
                 if message is None:
                     if asked or standing < len(self._channels):
@@ -95,4 +102,5 @@ class Subscription:
                     if standing == len(self._channels):
                         yield Connected()
                 elif message["type"] == "message":
+                    heard = time.monotonic()
                     yield Payload(message["channel"].decode(), message["data"])

@@ -203,12 +203,22 @@ class Hub:
         """Joins a channel in one step with what was missed `since`, or with a snapshot: nothing is lost or doubled
         between that and what is published next."""
         epoch, offset = self.position(channel)
-        missed = None if since is None else self.replay(channel, since.epoch, since.offset)
+        missed = None if since is None else self._missed(channel, since)
         self.channels.join(session, channel, (epoch, offset))
         if announce:
             session.reply(Subscribed(channel, missed is not None, epoch, offset))
         for prepared in self.snapshot(channel) if missed is None else missed:
             session.send(prepared)
+
+    def _missed(self, channel: str, since: Position) -> list[Prepared] | None:
+        """All that a client missed; None if that is not known, or is more than may wait for one that reads slowly:
+        it would be closed for not taking it (4001), come back, and meet the same again."""
+        missed = self.replay(channel, since.epoch, since.offset)
+        if missed is None:
+            return None
+        limits = self.settings.hub
+        size = sum(len(prepared.json) for prepared in missed)
+        return missed if len(missed) <= limits.outbox_messages and size <= limits.outbox_bytes else None
 
     def left(self, session: Session, now: float) -> None:
         """A connection is gone: its one line in the log."""

@@ -3,6 +3,5 @@
 commands.py   `broadcast-sync config` and `token`
 guests.py     POST /auth/guest: tokens for the pages, where settings allow it
 health.py     /healthz, /readyz, /metrics, /api/v1/status
-canary.py     proves the path through Valkey
 tally.py      reports of all nodes, and the TALLY made of them
 """

@@ -11,6 +11,7 @@ signing.py    PURE: signatures of cues over HTTP
 intake.py     cues in: idempotent, compared with the revision, committed or refused with a reason
 store.py      the stage in Valkey: compare-and-set, events, acks
 mirror.py     a node's live copy of the stage; what its sockets are sent
+canary.py     proves the path from the engine to the mirror, and that nothing was lost on it
 recent.py     PURE: the last must-arrive events, for those who come back
 outages.py    what counts as an engine outage, and how it is waited out
 director.py   the lease holder's duties: warn, close, settle

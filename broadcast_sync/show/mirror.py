@@ -1,7 +1,8 @@
 """A node's live copy of the stage, and what its sockets are sent of it.
 
-The mirror reads the bus, makes good what it missed while it was cut off (each must-arrive event once, in order),
-and ticks the countdown from the node's own clock, outage or not. It delivers by callback and never waits for one.
+The mirror reads the bus, makes good what it missed, whether it was cut off or the bus lost it (each must-arrive event
+once, in order), and ticks the countdown from the node's own clock, outage or not. It delivers by callback and never
+waits for one.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from broadcast_sync.bus.connect import VALKEY_ERRORS, heed_cancellation
 from broadcast_sync.bus.keys import StageKeys
 from broadcast_sync.bus.pubsub import Connected, Disconnected, Payload, Report, Subscription
 from broadcast_sync.clock import Clock
+from broadcast_sync.show.canary import Canary
 from broadcast_sync.show.countdown import next_instant, remaining_s, ticks
 from broadcast_sync.show.model import Stage
 from broadcast_sync.show.outages import Outage
@@ -35,6 +37,8 @@ log = structlog.get_logger()
 
 STALE_TICK_MS: Final = 1_000
 """A tick that could not be sent for this long is no longer true and is left out."""
+SILENCE_S: Final = 3.0
+"""Without a word of the canary for so long the subscription is dead, even if its connection lives."""
 
 
 class StageMirror:
@@ -47,6 +51,8 @@ class StageMirror:
         on_degraded: Callable[[bool], None] | None = None,
     ) -> None:
         self.stage = Stage(organisation=organisation)
+        self.canary: Final = Canary(client, keys, store, clock)
+        """Proves the path from the engine to this mirror."""
         self.degraded = True
         """True while the node is cut off from the bus: from the start until the first load, and in outages."""
         self._client = client
@@ -82,7 +88,7 @@ class StageMirror:
 
     def replay(self, channel: str, epoch: str, offset: int) -> list[Prepared] | None:
         """The must-arrive messages of `channel` after a position; None if a snapshot must do."""
-        return self._recent.since(epoch, offset) if channel == "show" else None
+        return self._recent.since(epoch, offset) if channel == "show" and epoch else None
 
     def snapshot(self, channel: str) -> list[Prepared]:
         """What a joiner of `channel` is sent first: the stage, time left and public result for `show`, the last
@@ -109,17 +115,20 @@ class StageMirror:
     # --- the bus ----------------------------------------------------------------------------------------------
 
     async def run(self) -> None:
-        """Follows the bus and ticks, until cancelled. Engine errors are survived."""
+        """Follows the bus, ticks and sings, until cancelled. Engine errors are survived."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._follow(), name="mirror-follow")
             tasks.create_task(self._tick(), name="mirror-tick")
+            tasks.create_task(self.canary.sing(), name="mirror-canary")
 
     async def _follow(self) -> None:
         outage = Outage("mirror", longest_s=1.0)
+        channels = (*self._channels, self.canary.channel)
         while True:
             heed_cancellation()
             try:
-                async with aclosing(Subscription(self._client, tuple(self._channels)).reports()) as reports:
+                subscription = Subscription(self._client, channels, silence_s=SILENCE_S)
+                async with aclosing(subscription.reports()) as reports:
                     async for report in reports:
                         heed_cancellation()
                         await self._take(report)
@@ -137,8 +146,24 @@ class StageMirror:
             await self._heal()
             self._set_degraded(False)
             self._ready.set()
+        elif report.channel == self.canary.channel:
+            await self._take_word(report.body)
         else:
             await self._take_payload(report)
+
+    async def _take_word(self, word: bytes) -> None:
+        """The canary's: whatever was published before it has come by now, or never will."""
+        try:
+            stored = self.canary.heard(word)
+        except msgspec.DecodeError as error:
+            self._skip("canary", error)
+            return
+        recent = self._recent
+        if not stored.epoch:
+            return  # the engine has lost its data: what is known here stays on show
+        if stored.epoch != recent.epoch or stored.offset > recent.offset:
+            log.warning("bus_lost_events", known=recent.offset, stored=stored.offset, epoch=stored.epoch)
+            await self._heal()
 
     async def _take_payload(self, payload: Payload) -> None:
         channel = self._channels[payload.channel]

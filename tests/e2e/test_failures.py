@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import signal
+import urllib.error
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ import pytest
 from broadcast_sync.wire.times import parse_iso
 from tests.e2e.conftest import Starter
 from tests.e2e.test_show import CONTESTANTS, DEMO, rows
+from tests.support.deaf import deaf_proxy
 from tests.support.process import ServerProcess
 from tests.support.viewer import Viewer
 
@@ -111,3 +113,29 @@ async def test_two_nodes_do_one_job_and_one_may_die(start_server: Starter) -> No
     await asyncio.to_thread(second.stop)
     await asyncio.to_thread(first.start)
     assert sorted(row[0] for row in await rows(first)) == sorted(votes)
+
+
+async def readiness(server: ServerProcess, ready: bool, reason: str = "") -> None:
+    """Asks /readyz until it says so, for that reason among others."""
+
+    def says_so() -> bool:
+        try:
+            answer = server.get("/readyz")
+        except urllib.error.HTTPError as error:
+            assert error.code == 503
+            answer = json.load(error)
+        return answer["ready"] is ready and (not reason or reason in answer["reasons"])
+
+    async with asyncio.timeout(20):
+        while not await asyncio.to_thread(says_so):  # noqa: ASYNC110 - a balancer asks again and again as well
+            await asyncio.sleep(0.1)
+
+
+async def test_a_node_that_hears_nothing_is_not_ready_though_its_engine_answers(start_server: Starter) -> None:
+    async with deaf_proxy(engines(await asyncio.to_thread(start_server))["valkey"]["url"]) as proxy:
+        deaf = await asyncio.to_thread(start_server, {"engine.valkey_url": proxy.url})
+        proxy.deaf = True
+        await readiness(deaf, False, "the canary did not come back through Valkey")
+        proxy.deaf = False
+        await readiness(deaf, True)
+        await asyncio.to_thread(deaf.stop)

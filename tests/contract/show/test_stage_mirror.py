@@ -1,10 +1,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from typing import Any
 
 import msgspec
+import pytest
 from redis.asyncio import Redis
 
+from broadcast_sync.bus.connect import connect
 from broadcast_sync.bus.keys import StageKeys
 from broadcast_sync.clock import EngineClock
 from broadcast_sync.show.machine import Command, EndShow, ExtendVoting, StartPerformance, StartShow, decide
@@ -13,6 +17,8 @@ from broadcast_sync.show.store import Committed, StageStore
 from broadcast_sync.wire.prepared import Prepared
 from broadcast_sync.wire.server import Countdown, VoteUpdate
 from tests.contract.show.conftest import Seen
+from tests.support.deaf import deaf_proxy
+from tests.support.engines import RunningEngines
 from tests.support.stages import SHOW, open_voting
 
 
@@ -20,6 +26,17 @@ async def take(store: StageStore, clock: EngineClock, *commands: Command) -> Non
     for command in commands:
         stage, now_ms = await store.load(), clock.now_ms()
         assert isinstance(await store.commit(stage.revision, decide(stage, command, now_ms), now_ms), Committed)
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Looks now and then, as /readyz does: a canary that falls silent tells nobody."""
+    while not condition():  # noqa: ASYNC110 - there is no event to await
+        await asyncio.sleep(0.02)
+
+
+def json_of(message: Prepared) -> dict[str, Any]:
+    decoded: dict[str, Any] = msgspec.json.decode(message.data_json)
+    return decoded
 
 
 async def cut(valkey: Redis) -> None:
@@ -60,6 +77,77 @@ async def test_what_was_missed_while_cut_off_comes_once_and_in_order(
         await take(store, clock, StartPerformance("c01"), EndShow(), StartShow(SHOW))
         await seen.until(lambda last=last: len(seen.offsets) >= last)  # type: ignore[misc]
     assert seen.offsets == list(range(1, 11))
+
+
+@pytest.fixture
+def mute(valkey: Redis) -> StageStore:
+    """A store whose events reach nobody by pub/sub."""
+    keys = StageKeys("default")
+    keys.channel = "nowhere"
+    return StageStore(valkey, keys, "default")
+
+
+async def test_what_the_bus_lost_comes_once_and_in_order(
+    mirror: StageMirror, store: StageStore, mute: StageStore, clock: EngineClock, seen: Seen
+) -> None:
+    """Lost before another event, which shows the gap; lost as the last one, which only the canary can tell."""
+    await take(store, clock, StartShow(SHOW))
+    await seen.until(lambda: seen.offsets == [1])
+    await take(mute, clock, StartPerformance("c01"), EndShow())
+    await take(store, clock, StartShow(SHOW))
+    await seen.until(lambda: seen.offsets[-1:] == [4])
+    await take(mute, clock, open_voting(90))
+    await seen.until(lambda: seen.offsets[-1:] == [6])
+    assert seen.offsets == [1, 2, 3, 4, 5, 6]
+    assert mirror.stage == await store.load() and mirror.stage.voting == "OPEN"
+    assert not any(json_of(message)["degraded"] for message in seen.of("STATE_UPDATE"))
+
+
+async def test_doubled_and_reordered_events_come_once_and_in_order(
+    mirror: StageMirror, mute: StageStore, clock: EngineClock, seen: Seen, valkey: Redis, keys: StageKeys
+) -> None:
+    await take(mute, clock, StartShow(SHOW), StartPerformance("c01"), open_voting(90))
+    entries: Any = await valkey.xrange(keys.events)
+    events = [fields[b"m"] for _, fields in entries]
+    for payload in [*reversed(events), *events, events[0], events[2], events[2]]:
+        await valkey.publish(keys.channel, payload)
+    board = Prepared.of(VoteUpdate([], 1), clock.now_ms(), "results")
+    await valkey.publish(keys.results_channel, board.json)
+    await seen.until(lambda: bool(seen.of("VOTE_UPDATE")))
+    assert seen.offsets == [1, 2, 3, 4]
+
+
+async def test_words_that_are_not_the_canarys_are_passed_over(
+    mirror: StageMirror, store: StageStore, clock: EngineClock, seen: Seen, valkey: Redis
+) -> None:
+    await valkey.publish(mirror.canary.channel, b"\xff tweet")
+    await valkey.publish(mirror.canary.channel, b'{"epoch": "", "offset": 0}')
+    await take(store, clock, StartShow(SHOW))
+    await seen.until(lambda: seen.offsets == [1])
+
+
+async def test_a_dead_subscription_on_a_living_connection_is_replaced(
+    valkey: Redis, engines: RunningEngines, keys: StageKeys, clock: EngineClock, store: StageStore, seen: Seen,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("broadcast_sync.show.mirror.SILENCE_S", 1.5)
+    monkeypatch.setattr("broadcast_sync.show.canary.LATE_MS", 2_000)
+    async with deaf_proxy(engines.valkey_url) as proxy:
+        client = connect(proxy.url)
+        made = StageMirror(client, keys, StageStore(client, keys, "default"), clock, "default", seen)
+        task = asyncio.create_task(made.run())
+        await made.wait_ready()
+        await until(lambda: made.canary.alive and not made.degraded)
+        proxy.deaf = True
+        await take(store, clock, StartShow(SHOW), StartPerformance("c01"))
+        await until(lambda: not made.canary.alive)  # the connection answers its pings all the while
+        await seen.until(lambda: seen.offsets == [1, 2])  # connecting anew heals, though nothing is heard yet
+        proxy.deaf = False
+        await until(lambda: made.canary.alive and not made.degraded)
+        assert seen.offsets == [1, 2]
+        task.cancel()
+        await asyncio.wait([task])
+        await client.aclose()
 
 
 async def test_a_cut_shows_as_degraded_and_heals(mirror: StageMirror, seen: Seen, valkey: Redis) -> None:

@@ -9,7 +9,6 @@ from redis.asyncio import Redis
 from broadcast_sync.bus.connect import connect
 from broadcast_sync.bus.keys import StageKeys
 from broadcast_sync.clock import EngineClock
-from broadcast_sync.operations.canary import Canary
 from broadcast_sync.operations.tally import (
     DirectorReport,
     NodeReport,
@@ -70,15 +69,6 @@ async def test_without_the_engine_a_console_still_sees_its_own_node() -> None:
     assert (tally.sockets, tally.degraded) == (3, True)
     task.cancel()
     await away.aclose()
-
-
-async def test_the_canary_is_alive_only_while_its_word_comes_back(valkey: Redis) -> None:
-    canary = Canary(valkey, KEYS.canary_channel, "a", CLOCK)
-    assert not canary.alive
-    task = asyncio.create_task(canary.run())
-    while not canary.alive:  # noqa: ASYNC110 - there is no event to wait for: readyz polls it as well
-        await asyncio.sleep(0.01)
-    task.cancel()
 
 
 def test_the_share_is_weighted_by_sockets() -> None:
