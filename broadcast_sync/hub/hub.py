@@ -207,18 +207,19 @@ class Hub:
         self.channels.join(session, channel, (epoch, offset))
         if announce:
             session.reply(Subscribed(channel, missed is not None, epoch, offset))
-        for prepared in self.snapshot(channel) if missed is None else missed:
-            session.send(prepared)
+        if missed and session.ready:
+            session.write(b"".join([prepared.frame_for(session.format) for prepared in missed]))
+        else:
+            for prepared in self.snapshot(channel) if missed is None else missed:
+                session.send(prepared)
 
     def _missed(self, channel: str, since: Position) -> list[Prepared] | None:
-        """All that a client missed; None if that is not known, or is more than may wait for one that reads slowly:
-        it would be closed for not taking it (4001), come back, and meet the same again."""
+        """All that a client missed; None if that is not known, or larger than an outbox: it goes out in one piece, and
+        a socket that reads slowly must not hold more. Nor would a crowd that comes back be served by it any better."""
         missed = self.replay(channel, since.epoch, since.offset)
-        if missed is None:
+        if missed is None or sum(len(prepared.json) for prepared in missed) > self.settings.hub.outbox_bytes:
             return None
-        limits = self.settings.hub
-        size = sum(len(prepared.json) for prepared in missed)
-        return missed if len(missed) <= limits.outbox_messages and size <= limits.outbox_bytes else None
+        return missed
 
     def left(self, session: Session, now: float) -> None:
         """A connection is gone: its one line in the log."""

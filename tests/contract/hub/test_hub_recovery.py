@@ -177,14 +177,29 @@ async def test_what_is_older_than_the_ring_is_no_replay(house: House) -> None:
 
 
 async def test_a_replay_larger_than_an_outbox_is_a_snapshot(open_rig: Open) -> None:
-    """A slow reader would be closed for not taking it, come back, and meet the same again."""
     rig = await open_rig(outbox_bytes=4_096, outbox_messages=8)
-    for _ in range(9):
-        rig.emit(Warning_("x" * 10, 0))
+    for _ in range(12):
+        rig.emit(Warning_("small", 0))
     client = await rig.joined()
-    for offset, recovered in ((1, True), (0, False)):
-        await client.say(subscribe("e1", offset))
-        assert (await client.hear("SUBSCRIBED"))["data"]["recovered"] is recovered
+    assert (await client.ask(subscribe("e1", 0)))["data"]["recovered"] is True
+    assert [(await client.hear())["offset"] for _ in range(12)] == list(range(1, 13))
     rig.emit(Warning_("x" * 4_096, 0))
-    await client.say(subscribe("e1", 9))
-    assert (await client.hear("SUBSCRIBED"))["data"]["recovered"] is False
+    assert (await client.ask(subscribe("e1", 12), "SUBSCRIBED"))["data"]["recovered"] is False
+    assert (await client.hear())["data"]["code"] == "snapshot"
+
+
+async def test_a_client_that_reads_nothing_of_its_replay_is_not_closed_for_it(open_rig: Open) -> None:
+    """It would come back and meet the same again."""
+    rig = await open_rig(outbox_bytes=65_536, outbox_messages=8)
+    for _ in range(60):
+        rig.emit(Warning_("x" * 900, 0))
+    _, writer = await asyncio.open_connection("127.0.0.1", rig.port, limit=1_024)
+    writer.write(HANDSHAKE)
+    await rig.sockets(1)
+    (session,) = rig.hub.sessions.values()
+    while session.ready:
+        asked = session.received
+        writer.write(masked(subscribe("e1", 0)))
+        await rig.until(lambda asked=asked: session.received > asked)  # type: ignore[misc]
+    assert session.is_open
+    writer.close()
