@@ -44,6 +44,7 @@ from broadcast_sync.ids import uuid7
 from broadcast_sync.operations import commands as operations
 from broadcast_sync.operations.guests import Guests, check_guests
 from broadcast_sync.operations.health import EngineVersions, Health, Status
+from broadcast_sync.operations.keys import Keys
 from broadcast_sync.operations.openapi import OpenApi
 from broadcast_sync.operations.tally import (
     DirectorReport,
@@ -62,12 +63,14 @@ from broadcast_sync.show.intake import CueIntake
 from broadcast_sync.show.machine import legal_events
 from broadcast_sync.show.mirror import StageMirror
 from broadcast_sync.show.store import StageStore
-from broadcast_sync.tokens import Tokens, control_secret
+from broadcast_sync.signatures import Signer
+from broadcast_sync.tokens import Tokens, control_secret, signing_key
 from broadcast_sync.wire.client import CueMessage, Vote
 from broadcast_sync.wire.prepared import Prepared
 from broadcast_sync.wire.server import CueLogRow, ShowInfo, Tally
 from clients.load import commands as load
 from clients.web import routes as pages
+from results import verify as verification
 from results.archive import Archive
 from results.certification import Certifier
 from results.publisher import BoardPublisher
@@ -102,7 +105,8 @@ class Node:
         self._cues: list[CueLogRow] = []
         self.clock = EngineClock()
         keys = StageKeys(organisation)
-        tokens = Tokens(settings)
+        key = signing_key(settings)
+        tokens, signer = Tokens(settings, key), Signer(key)
 
         self._store = StageStore(valkey, keys, organisation)
         self.mirror = StageMirror(valkey, keys, self._store, self.clock, organisation, self._pass_on)
@@ -131,7 +135,7 @@ class Node:
         self._watch = LedgerWatch(valkey, pool, organisation, settings.voting.shards)
         certifier = Certifier(
             settings=settings.ledger, organisation=organisation, gates=self.gates, pool=pool, archive=archive,
-            clock=self.clock, software=f"broadcast-sync {VERSION}",
+            clock=self.clock, software=f"broadcast-sync {VERSION}", signer=signer,
         )
         self._director = Director(
             settings, self._lease, self.mirror, self._store, self.clock, self.gates, certifier,
@@ -152,6 +156,7 @@ class Node:
                 lambda: self.mirror.stage, self.cue_log.recent,
             ),
             *ResultRoutes(archive, lambda: self.mirror.stage).endpoints(),
+            *Keys(signer).endpoints(),
             *Guests(settings, tokens, self.clock).endpoints(),
             *Health(self.not_ready, self.status).endpoints(),
         ], VERSION).endpoints()
@@ -466,6 +471,7 @@ app.add_typer(show.show_app(migrate), name="show")
 app.command()(show.cue)
 app.command()(ledger.recount)
 app.command()(ledger.migrate)
+app.command()(verification.verify)
 app.command()(load.load)
 
 

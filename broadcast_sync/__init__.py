@@ -5,6 +5,7 @@ settings.py   config.toml and the environment as frozen Structs
 errors.py     error types with their wire codes
 ids.py        UUIDv7
 http.py       bounded bodies in, JSON and typed errors out
+signatures.py what anybody can check offline: Ed25519 over canonical JSON
 tokens.py     who somebody is: JWT signing and checking
 engine/       starts or finds Valkey and PostgreSQL
 wire/         messages, codecs, frames

@@ -4,75 +4,38 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Sequence
+from typing import Protocol
 from uuid import UUID
 
+import msgspec
 import structlog
 
 from broadcast_sync.bus.keys import ShardKeys
 from broadcast_sync.clock import Clock
 from broadcast_sync.settings import Ledger
-from broadcast_sync.show.model import Show, Stage, Window
+from broadcast_sync.show.model import Ruleset, Stage
+from broadcast_sync.signatures import Signer
 from broadcast_sync.wire.server import ResultsReady
-from broadcast_sync.wire.times import iso
 from results.archive import Archive
 from results.board import rows
+from results.certificate import certificate
 from voting.ballot.gates import ShardFence
+from voting.ballot.ruleset import RulesetData
+from voting.ledger.account import Account, account
 from voting.ledger.entries import StreamId, moment
-from voting.ledger.recount import compare, reached, recount, watermarks
+from voting.ledger.recount import reached, watermarks
 from voting.ledger.store import Pool, statement
 
 log = structlog.get_logger()
 
 
 class Fences(Protocol):
-    """Whoever can shut a window in every shard."""
+    """Whoever can shut a window in every shard, and has the rules it was held by."""
 
     async def fence(self, window_id: str) -> list[ShardFence]: ...
 
-
-def added(fences: Sequence[ShardFence]) -> dict[str, int]:
-    """PURE. The sum of the shards' tallies at their fences."""
-    total: dict[str, int] = {}
-    for fence in fences:
-        for contestant, votes in fence.tally.items():
-            total[contestant] = total.get(contestant, 0) + votes
-    return total
-
-
-def certificate(
-    show: Show,
-    window: Window,
-    fences: Sequence[ShardFence],
-    ledger: Mapping[str, int],
-    *,
-    at_ms: int,
-    software: str,
-) -> dict[str, Any]:
-    """PURE. What is known of a window whose ledger has been drained to its fences and counted again.
-
-    `counts` are the tally at the fences, `ledgerCounts` the recount; `recount` is EQUAL or DIFFERS.
-    """
-    tally = added(fences)
-    return {
-        "windowId": window.window_id,
-        "showId": show.show_id,
-        "episode": show.episode,
-        "opensAt": iso(window.opens_ms),
-        "closesAt": iso(window.closes_ms),
-        "hardClosesAt": iso(window.hard_closes_ms),
-        "ruleset": window.ruleset.name,
-        "rulesHash": window.ruleset.hash,
-        "counts": dict(sorted(tally.items())),
-        "ledgerCounts": dict(sorted(ledger.items())),
-        "tallyTotal": sum(tally.values()),
-        "ledgerTotal": sum(ledger.values()),
-        "fences": [{"shard": fence.shard, "lastId": fence.last_id} for fence in fences],
-        "recount": compare(tally, ledger, True),
-        "certifiedAt": iso(at_ms),
-        "software": software,
-    }
+    def rules(self, held: Ruleset) -> RulesetData | None: ...
 
 
 class Certifier:
@@ -88,6 +51,7 @@ class Certifier:
         archive: Archive,
         clock: Clock,
         software: str,
+        signer: Signer,
     ) -> None:
         self._settings = settings
         self._organisation = organisation
@@ -96,6 +60,7 @@ class Certifier:
         self._archive = archive
         self._clock = clock
         self._software = software
+        self._signer = signer
 
     async def settle(self, stage: Stage) -> ResultsReady:
         """The final result of `stage.window`, stored for ever; a second call returns the first one's result.
@@ -109,21 +74,23 @@ class Certifier:
         first = await self._archive.get(UUID(window.window_id))
         if first is not None:
             return first.ready()
-        fences = await self._gates.fence(window.window_id)
-        await self._drained(window.window_id, fences)
+        fences, ledger = await self._counted(window.window_id)
         await self._pool.execute(
             statement("close_window", "results.sql"), self._organisation, UUID(window.window_id),
             moment(window.closes_ms), moment(window.hard_closes_ms),
         )
-        ledger = await recount(self._pool, self._organisation, window.window_id)
-        proof = certificate(show, window, fences, ledger, at_ms=self._clock.now_ms(), software=self._software)
+        data = self._gates.rules(window.ruleset)
+        proof = certificate(
+            self._organisation, show, window, None if data is None else msgspec.to_builtins(data), fences, ledger,
+            at_ms=self._clock.now_ms(), software=self._software,
+        )
         result = ResultsReady(
             window_id=window.window_id,
-            results=rows(added(fences), window.contestants),
+            results=rows(proof["counts"], window.contestants),
             total_votes=proof["tallyTotal"],
             certified=proof["recount"] == "EQUAL",
             ledger_total=proof["ledgerTotal"],
-            certificate=proof,
+            certificate=self._signer.seal(proof),
         )
         stored = (await self._archive.store(result)).ready()
         report = log.info if stored.certified else log.error
@@ -136,10 +103,24 @@ class Certifier:
         )
         return stored
 
+    async def _counted(self, window_id: str) -> tuple[list[ShardFence], Account]:
+        """The fences with the tallies, and the ledger's account, at a moment when both count the same entries. After
+        the fence only a void can still change them; then they are read again."""
+        fences = await self._gates.fence(window_id)
+        while True:
+            await self._drained(window_id, fences)
+            ledger = await account(self._pool, self._organisation, window_id)
+            again = await self._gates.fence(window_id)
+            if [fence.tally for fence in again] == [fence.tally for fence in fences]:
+                return again, ledger
+            fences = again
+
     async def _drained(self, window_id: str, fences: Sequence[ShardFence]) -> None:
-        """Returns once each shard's watermark has reached its fence; an error is logged each time it takes
-        `fence_timeout_s` longer, and nothing is certified meanwhile."""
-        targets = {ShardKeys(self._organisation, fence.shard).stream: StreamId.parse(fence.last_id) for fence in fences}
+        """Returns once each shard's watermark has reached what its tally counts, the fence at least; an error is
+        logged each time it takes `fence_timeout_s` longer, and nothing is certified meanwhile."""
+        targets = {
+            ShardKeys(self._organisation, fence.shard).stream: StreamId.parse(fence.tally_id) for fence in fences
+        }
         started = overdue = time.monotonic()
         while True:
             marks = await watermarks(self._pool, self._organisation)

@@ -1,4 +1,4 @@
-"""`GET /api/v1/results` and `GET /api/v1/results/{window_id}`: the archive over HTTP.
+"""`GET /api/v1/results`, `.../{window_id}` and `.../{window_id}/certificate`: the archive over HTTP.
 
 A result that has not been released yet is not there for anybody.
 """
@@ -13,12 +13,15 @@ from uuid import UUID
 import structlog
 from msgspec import Meta, Struct
 from starlette.requests import Request
+from starlette.responses import Response
 
 from broadcast_sync.api import Answer, Endpoint, ErrorBody, ErrorForm, Parameter, endpoint
 from broadcast_sync.errors import Refusal
-from broadcast_sync.http import refusal_response
+from broadcast_sync.http import JSON, refusal_response
 from broadcast_sync.show.model import Stage
+from broadcast_sync.signatures import canonical
 from results.archive import Archive, ResultSummary, StoredResult
+from results.certificate import SealedCertificate
 from voting.ledger.store import OUTAGE
 
 MOST: Final = 100
@@ -67,6 +70,13 @@ class ResultRoutes:
                 answers={200: Answer(StoredResult, "As it is stored for ever.")},
                 refuses=("BAD_MESSAGE", "NOT_FOUND", "BUSY"),
             ),
+            endpoint(
+                "GET", "/api/v1/results/{window_id}/certificate", "The certificate of a window, to be verified offline",
+                self._certificate, tag="results", form=FORM,
+                path_parameters={"window_id": Parameter(WindowId, "The window's id.")},
+                answers={200: Answer(SealedCertificate, "The canonical bytes, as `broadcast-sync verify` takes them.")},
+                refuses=("BAD_MESSAGE", "NOT_FOUND", "BUSY"),
+            ),
         ]
 
     async def _list(self, request: Request, query: ResultsQuery) -> ResultList:
@@ -80,6 +90,14 @@ class ResultRoutes:
         if found is None:
             raise Refusal("NOT_FOUND", "There is no result of this window.")
         return found
+
+    async def _certificate(self, request: Request) -> Response:
+        found = await self._one(request)
+        headers = {
+            "Content-Disposition": f'attachment; filename="certificate-{found.window_id}.json"',
+            "Cache-Control": "no-store",
+        }
+        return Response(canonical(found.certificate), headers=headers, media_type=JSON)
 
 
 @asynccontextmanager

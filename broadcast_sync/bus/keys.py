@@ -63,6 +63,10 @@ class ShardKeys:
         """Hash: contestant id -> votes of a window in this shard."""
         return f"{self._prefix}:tally:{window_id}"
 
+    def refused(self, window_id: str) -> str:
+        """Hash: error code -> ballots refused with it, of a window in this shard."""
+        return f"{self._prefix}:refused:{window_id}"
+
     def book(self, scope: str, voter: str) -> str:
         """Hash: all that is remembered of a voter within `scope` (an episode): `#name` -> what is used of the claim
         `name`, `=id` -> the first answer to the client's ballot `id`, `!` -> when the book may be forgotten."""

@@ -3,5 +3,6 @@
 commands.py   `broadcast-sync config` and `token`
 guests.py     POST /auth/guest: tokens for the pages, where settings allow it
 health.py     /healthz, /readyz, /metrics, /api/v1/status
+keys.py       /api/v1/keys: the public half of the signing key
 tally.py      reports of all nodes, and the TALLY made of them
 """

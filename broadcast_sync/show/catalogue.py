@@ -71,7 +71,7 @@ class Catalogue:
             await connection.execute(ORGANISATION, org)
             await connection.execute(SEASON, org, file.season.id, file.season.title)
             ref: int = await connection.fetchval(EPISODE, org, file.season.id, show_id, number, file.episode.title)
-            await self._make_partition(connection, ref)
+            await connection.execute("SELECT make_votes_partition($1)", ref)
             kept = [contestant.id for contestant in file.contestants]
             lost = await connection.fetch(VOTED, org, show_id, number, ref, kept)
             if lost:
@@ -123,9 +123,3 @@ class Catalogue:
             return False
         await self.load(msgspec.structs.replace(demo(), organisation=self._organisation))
         return True
-
-    async def _make_partition(self, connection: asyncpg.Connection, ref: int) -> None:
-        """The episode's partition of the votes. Looked for first: making one takes a lock that ballots wait for."""
-        name = f"votes_{int(ref)}"
-        if await connection.fetchval("SELECT to_regclass($1)", name) is None:
-            await connection.execute(f"CREATE TABLE IF NOT EXISTS {name} PARTITION OF votes FOR VALUES IN ({int(ref)})")

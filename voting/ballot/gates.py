@@ -20,11 +20,14 @@ from voting.ballot.ruleset import RulesetData, shipped
 
 
 class ShardFence(Struct, frozen=True):
-    """Where a window ends in one shard: `last_id` is the fence's entry in the shard's stream, `tally` the votes."""
+    """Where a window ends in one shard: `last_id` is the fence's entry in the shard's stream. `tally` are the votes by
+    contestant, `refused` the ballots by error code, both as of the stream's entry `tally_id`."""
 
     shard: int
     last_id: str
+    tally_id: str
     tally: dict[str, int]
+    refused: dict[str, int]
 
 
 class Opened(Struct, frozen=True, rename="camel"):
@@ -98,16 +101,16 @@ class Gates:
     async def fence(self, window_id: str) -> list[ShardFence]:
         """Shuts the window in every shard: when this returns no ballot of it can be accepted any more."""
         replies = await asyncio.gather(*[
-            self._fence(self._client, (keys.gate(window_id), keys.tally(window_id), keys.stream), (window_id,))
+            self._fence(
+                self._client,
+                (keys.gate(window_id), keys.tally(window_id), keys.stream, keys.refused(window_id)),
+                (window_id,),
+            )
             for keys in self.shards
         ])
         return [
-            ShardFence(
-                keys.shard,
-                reply[0].decode(),
-                {name.decode(): int(votes) for name, votes in zip(reply[1::2], reply[2::2], strict=True)},
-            )
-            for keys, reply in zip(self.shards, replies, strict=True)
+            ShardFence(keys.shard, last_id.decode(), tally_id.decode(), _counts(tally), _counts(refused))
+            for keys, (last_id, tally_id, tally, refused) in zip(self.shards, replies, strict=True)
         ]
 
     async def tallies(self, window_id: str) -> dict[str, int]:
@@ -139,3 +142,8 @@ class Gates:
 
     def _known(self) -> str:
         return f"known are {', '.join(self._rulesets)}"
+
+
+def _counts(flat: list[bytes]) -> dict[str, int]:
+    """A hash of numbers as a script returns it."""
+    return {name.decode(): int(number) for name, number in zip(flat[::2], flat[1::2], strict=True)}

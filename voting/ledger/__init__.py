@@ -7,6 +7,7 @@ rows.py        PURE: ballots as rows of PostgreSQL's binary COPY
 writer.py      the writer of one shard: stream -> COPY + watermark in one transaction
 service.py     a node's writers, each under its lease
 recount.py     counts the ledger's rows again and compares with the tally
+account.py     a window's votes by type and contestant, accepted and voided
 lag.py         how far the ledger is behind its streams
 watch.py       lag and recount, looked at about once a second by the director
 metrics.py     what the ledger shows to Prometheus

@@ -37,16 +37,8 @@ def statement(name: str, package: str = "voting.ledger.sql") -> str:
 
 
 async def ensure_partition(connection: Connection, episode_ref: int) -> None:
-    """Makes the votes partition of an episode if it is missing. Not for use within a transaction of another
-    purpose: it locks the votes table for a moment."""
-    name = partition(episode_ref)
-    if await connection.fetchval("SELECT to_regclass($1) IS NOT NULL", name):
-        return
-    async with connection.transaction():
-        await connection.execute("SELECT pg_advisory_xact_lock(hashtext('votes partition'))")
-        await connection.execute(
-            f"CREATE TABLE IF NOT EXISTS {name} PARTITION OF votes FOR VALUES IN ({int(episode_ref)})"
-        )
+    """Makes the votes partition of an episode if it is missing; nobody who writes or counts votes waits for it."""
+    await connection.execute("SELECT make_votes_partition($1)", episode_ref)
 
 
 def partition(episode_ref: int) -> str:

@@ -10,6 +10,7 @@ from uuid import UUID
 import httpx
 import msgspec
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from redis.asyncio import Redis
 from structlog.testing import capture_logs
 
@@ -19,17 +20,21 @@ from broadcast_sync.ids import uuid7
 from broadcast_sync.settings import Ledger, Settings, Voting
 from broadcast_sync.settings import Show as ShowSettings
 from broadcast_sync.show.model import Ruleset, Show, Stage, Window
+from broadcast_sync.signatures import Keyring, Signer, canonical
 from broadcast_sync.wire.prepared import Prepared
+from broadcast_sync.wire.times import iso
 from results.archive import Archive
 from results.certification import Certifier
 from results.publisher import BoardPublisher
 from results.routes import ResultRoutes
+from results.verify import examine
 from tests.support.ledger import CONTESTANTS, OPENS_MS, ORG, AlwaysHeld, cast, row, seed_episode
 from voting.ballot.gates import Gates
 from voting.ledger.entries import moment
 from voting.ledger.store import open_pool
 from voting.ledger.writer import LedgerWriter
 
+SIGNER = Signer(Ed25519PrivateKey.generate())
 SETTINGS = Settings(show=ShowSettings(organisation=ORG), voting=Voting(shards=2))
 
 
@@ -55,7 +60,7 @@ class Scene:
     def certifier(self, ledger: Ledger = Ledger(poll_ms=1)) -> Certifier:  # noqa: B008  frozen
         return Certifier(
             settings=ledger, organisation=ORG, gates=self.gates, pool=self.pool, archive=self.archive, clock=self,
-            software="broadcast-sync test",
+            software="broadcast-sync test", signer=SIGNER,
         )  # fmt: skip
 
     async def write(self) -> None:
@@ -94,6 +99,25 @@ async def test_an_equal_recount_is_certified_and_stays(scene: Scene) -> None:
     assert [fence["shard"] for fence in proof["fences"]] == [0, 1]
     await scene.client.flushall()
     assert await scene.certifier().settle(scene.stage) == result
+
+
+async def test_a_certificate_accounts_for_every_attempt(scene: Scene) -> None:
+    """By type, refused and voided as well; what the archive gives back is still signed."""
+    for shard, code, times in ((0, "NO_FREE_VOTES", 3), (1, "NO_FREE_VOTES", 4), (1, "RATE_LIMIT", 1)):
+        await scene.client.hset(ShardKeys(ORG, shard).refused(scene.window_id), code, str(times))
+    settling = asyncio.create_task(scene.certifier().settle(scene.stage))
+    while not settling.done():
+        await scene.write()
+    stored = await scene.archive.get(UUID((await settling).window_id))
+    assert stored is not None
+    found = ring().open(stored.certificate)
+    assert found["votesByType"] == {"free": {"c01": 1, "c02": 5, "c04": 1}}
+    assert (found["ballots"], found["voidedBallots"], found["voided"]) == (4, 0, {})
+    assert (found["refused"], found["refusedTotal"]) == ({"NO_FREE_VOTES": 7, "RATE_LIMIT": 1}, 8)
+    assert found["firstVoteAt"] == found["lastVoteAt"] == iso(OPENS_MS + 123)
+    assert (found["organisation"], found["rules"]) == (ORG, None)
+    verdict = examine(canonical(stored.certificate), ring())
+    assert verdict.valid and not verdict.faults
 
 
 async def test_a_second_settling_at_the_same_time_gives_the_same_result(scene: Scene) -> None:
@@ -145,11 +169,14 @@ async def test_stored_results_over_http(scene: Scene) -> None:
         found = (await http.get(f"/api/v1/results/{scene.window_id}")).json()
         assert found["certified"] is True and found["totalVotes"] == 7 and len(found["results"]) == 4
         assert found["certificate"]["windowId"] == found["windowId"] == scene.window_id
+        file = await http.get(f"/api/v1/results/{scene.window_id}/certificate")
+        assert examine(file.content, ring()).valid and "attachment" in file.headers["content-disposition"]
         listed = (await http.get("/api/v1/results?limit=1")).json()["results"]
         assert [line["windowId"] for line in listed] == [scene.window_id]
         assert [leader["contestantId"] for leader in listed[0]["leaders"]] == ["c02"]
         assert (await http.get(f"/api/v1/results/{uuid7()}")).status_code == 404
-        wrong = ["/api/v1/results/nonsense", f"/api/v1/results/%7B{scene.window_id}%7D"]
+        wrong = ["/api/v1/results/nonsense", "/api/v1/results/nonsense/certificate"]
+        wrong += [f"/api/v1/results/%7B{scene.window_id}%7D"]
         wrong += [f"/api/v1/results?limit={text}" for text in ("0", "101", "-1", "1.5", "", "٣", "9" * 99)]
         for path in wrong:
             answer = await http.get(path)
@@ -165,6 +192,10 @@ async def test_results_without_postgres_are_503(scene: Scene) -> None:
             answer = await http.get(path)
             assert answer.status_code == 503 and answer.json()["retryable"] is True
     await away.close()
+
+
+def ring() -> Keyring:
+    return Keyring.of_jwks(msgspec.json.encode(SIGNER.jwks()))
 
 
 def publisher(scene: Scene) -> BoardPublisher:

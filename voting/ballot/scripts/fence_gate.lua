@@ -3,8 +3,10 @@
 -- KEYS[1] gate    hash: state, opensMs, hardClosesMs, revision, opened, fence
 -- KEYS[2] tally   hash: contestant id -> votes
 -- KEYS[3] stream  the shard's ballots
+-- KEYS[4] refused hash: error code -> ballots refused with it
 -- ARGV[1] window id
--- Result: {id of the fence's entry in the stream, contestant id, votes, contestant id, votes, ...}
+-- Result: {id of the fence's entry in the stream, id of the stream's last entry, {contestant id, votes, ...},
+--          {error code, ballots, ...}}
 --
 -- Appends k=f, w=window id, d=JSON {contestant id: votes} once; a second fence returns the first one's id. No ballot
 -- of the window is accepted after it. A gate that is missing is made shut, so that a window can always be settled.
@@ -27,6 +29,12 @@ if not fence then
   redis.call('HSET', KEYS[1], 'fence', fence)
   redis.call('PEXPIRE', KEYS[1], KEPT)
   redis.call('PEXPIRE', KEYS[2], KEPT)
+  redis.call('PEXPIRE', KEYS[4], KEPT)
 end
-table.insert(tally, 1, fence)
-return tally
+local info, last = redis.call('XINFO', 'STREAM', KEYS[3]), fence
+for i = 1, #info, 2 do
+  if info[i] == 'last-generated-id' then
+    last = info[i + 1]
+  end
+end
+return {fence, last, tally, redis.call('HGETALL', KEYS[4])}
