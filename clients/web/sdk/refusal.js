@@ -23,6 +23,8 @@ const WORDS = {
   METHOD_NOT_ALLOWED: "This address does not take that.",
   UNSUPPORTED_MEDIA_TYPE: "That was sent in a form that is not taken here.",
   UNSUPPORTED: "This is not available here.",
+  UNSUPPORTED_MEDIA_TYPE: "This is not available here.",
+  METHOD_NOT_ALLOWED: "This is not available here.",
   UNAUTHENTICATED: "Join first, then vote.",
   TOKEN_EXPIRED: "Your pass has run out. Join again to vote.",
   FORBIDDEN: "Your pass does not allow this.",
