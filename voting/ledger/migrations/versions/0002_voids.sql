@@ -31,7 +31,11 @@ BEGIN
         RETURN;
     END IF;
     PERFORM pg_advisory_xact_lock(hashtext('votes partition'));
-    IF to_regclass(name) IS NULL THEN
+    -- asked of the table, as the cache behind to_regclass may not know yet what the one before us has made
+    IF NOT EXISTS (
+        SELECT FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
+        WHERE i.inhparent = 'votes'::regclass AND c.relname = name
+    ) THEN
         EXECUTE format('CREATE TABLE %I (LIKE votes INCLUDING DEFAULTS INCLUDING CONSTRAINTS INCLUDING INDEXES)', name);
         EXECUTE format('ALTER TABLE votes ATTACH PARTITION %I FOR VALUES IN (%s)', name, ref);
     END IF;
