@@ -74,6 +74,7 @@ from results import verify as verification
 from results.archive import Archive
 from results.certification import Certifier
 from results.publisher import BoardPublisher
+from results.rounds import Rounds
 from results.routes import ResultRoutes
 from voting.ballot.gates import Gates
 from voting.ballot.intake import BallotIntake
@@ -116,6 +117,7 @@ class Node:
         self._intake = CueIntake(settings, self._store, self.catalogue, self.gates, self.clock)
         self.cue_log = CueLog(valkey, keys, pool, organisation)
         archive = Archive(pool, organisation)
+        rounds = Rounds(pool, organisation, settings.show.ties, lambda: self.mirror.stage)
 
         router = Router()
         router.register(Vote, self.ballots.handle, paths=frozenset({VOTING}))
@@ -138,7 +140,7 @@ class Node:
             clock=self.clock, software=f"broadcast-sync {VERSION}", signer=signer,
         )
         self._director = Director(
-            settings, self._lease, self.mirror, self._store, self.clock, self.gates, certifier,
+            settings, self._lease, self.mirror, self._store, self.clock, self.gates, certifier, rounds,
             also=(
                 self.cue_log.run,
                 lambda: self._watch.run(self._window_id),
@@ -157,6 +159,7 @@ class Node:
             ),
             *ResultRoutes(archive, lambda: self.mirror.stage).endpoints(),
             *Keys(signer).endpoints(),
+            *rounds.endpoints(),
             *Guests(settings, tokens, self.clock).endpoints(),
             *Health(self.not_ready, self.status).endpoints(),
         ], VERSION).endpoints()

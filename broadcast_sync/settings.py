@@ -63,6 +63,7 @@ class Show(Section, frozen=True):
     duration_s: Annotated[int, Meta(ge=1, le=86_400)] = 1_800
     grace_s: Annotated[float, Meta(ge=0, le=60)] = 5.0
     drain_s: Annotated[float, Meta(ge=0, le=60)] = 2.0
+    ties: Literal["voters", "first", "number"] = "voters"
     load_demo: bool = True
 
 

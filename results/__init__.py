@@ -7,5 +7,6 @@ certification.py  fence, drained ledger, recount -> RESULTS_READY and its certif
 certificate.py    PURE: what a certificate says, and what must add up in one
 verify.py         `broadcast-sync verify`: checks one offline
 archive.py        results as they are stored for ever
+rounds.py         who won each slot of a season
 routes.py         the archive over HTTP
 """

@@ -80,12 +80,12 @@ class ResultRoutes:
         ]
 
     async def _list(self, request: Request, query: ResultsQuery) -> ResultList:
-        async with _reading():
+        async with reading():
             return ResultList(await self._archive.newest(query.limit, embargoed(self._stage())))
 
     async def _one(self, request: Request) -> StoredResult:
         window = _window(request.path_params["window_id"])
-        async with _reading():
+        async with reading():
             found = None if window == embargoed(self._stage()) else await self._archive.get(window)
         if found is None:
             raise Refusal("NOT_FOUND", "There is no result of this window.")
@@ -101,7 +101,7 @@ class ResultRoutes:
 
 
 @asynccontextmanager
-async def _reading() -> AsyncIterator[None]:
+async def reading() -> AsyncIterator[None]:
     """Turns PostgreSQL's absence into Refusal BUSY."""
     try:
         yield

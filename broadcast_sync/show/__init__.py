@@ -2,6 +2,7 @@
 
 model.py      the stage at one revision, and the ports to the voting wing
 machine.py    PURE: (stage, command, now) -> (stage, events), or a refusal with its reason
+rounds.py     PURE: a season of slots, who wins one, what comes after
 views.py      PURE: the stage as the wire shows it
 countdown.py  PURE: ticks and deadlines from absolute times
 timecode.py   PURE: SMPTE time code: labels, frame counts, instants
@@ -14,7 +15,7 @@ mirror.py     a node's live copy of the stage; what its sockets are sent
 canary.py     proves the path from the engine to the mirror, and that nothing was lost on it
 recent.py     PURE: the last must-arrive events, for those who come back
 outages.py    what counts as an engine outage, and how it is waited out
-director.py   the lease holder's duties: warn, close, settle
+director.py   the lease holder's duties: warn, close, settle, advance
 cuelog.py     cue records: from the stream to PostgreSQL, and the last of them to the consoles
 routes.py     POST /control/cues, GET /control/state
 showfile.py   PURE: show files, TOML or JSON

@@ -10,6 +10,7 @@ from msgspec import Meta, Raw, Struct
 
 from broadcast_sync.errors import Refusal
 from broadcast_sync.show.machine import (
+    AdvanceSlot,
     CloseVoting,
     Command,
     EndPerformance,
@@ -50,10 +51,17 @@ class OpenVotingData(EventData, frozen=True, forbid_unknown_fields=True):
     duration: Number | None = None
     contestants: Annotated[list[Id], Meta(max_length=5_000)] | None = None
     ruleset: Id | None = None
+    slot: Annotated[int, Meta(ge=1, le=10_000)] | None = None
 
 
 class ExtendVotingData(EventData, frozen=True, forbid_unknown_fields=True):
     seconds: Number
+
+
+class AdvanceSlotData(EventData, frozen=True, forbid_unknown_fields=True):
+    duration: Number | None = None
+    contestants: Annotated[list[Id], Meta(max_length=5_000)] | None = None
+    uncertified: bool = False
 
 
 class NoData(EventData, frozen=True, forbid_unknown_fields=True):
@@ -98,6 +106,7 @@ _DATA: Final[dict[str, type[EventData]]] = {
     "VOTING_EXTEND": ExtendVotingData,
     "VOTING_CLOSE": NoData,
     "RESULTS_RELEASE": NoData,
+    "ADVANCE_SLOT": AdvanceSlotData,
     "SHOW_END": NoData,
 }
 
@@ -105,6 +114,9 @@ _COMMANDS: Final[dict[type[EventData], Callable[[Any], Command]]] = {
     StartPerformanceData: lambda data: StartPerformance(data.contestant_id, data.song_name),
     EndPerformanceData: lambda data: EndPerformance(data.contestant_id),
     ExtendVotingData: lambda data: ExtendVoting(data.seconds),
+    AdvanceSlotData: lambda data: AdvanceSlot(
+        data.duration, None if data.contestants is None else tuple(data.contestants), data.uncertified
+    ),
 }
 _PLAIN: Final[dict[str, Command]] = {
     "VOTING_CLOSE": CloseVoting(),
@@ -114,12 +126,10 @@ _PLAIN: Final[dict[str, Command]] = {
 
 
 def event_data(cue: CueMessage) -> EventData:
-    """The cue's data, checked. Raises Refusal UNSUPPORTED for an unknown event or mode, CUE_REJECTED for an
-    event that is no part of this show, BAD_MESSAGE with the path of a field that is wrong."""
+    """The cue's data, checked. Raises Refusal UNSUPPORTED for an unknown event or mode, BAD_MESSAGE with the path of a
+    field that is wrong."""
     if cue.mode != "take":
         raise Refusal("UNSUPPORTED", f"Mode {cue.mode} is not supported here, only take.")
-    if cue.event == "ADVANCE_SLOT":
-        raise Refusal("CUE_REJECTED", "ADVANCE_SLOT is not part of this show: it has no rounds.")
     kind = _DATA.get(cue.event)
     if kind is None:
         raise Refusal("UNSUPPORTED", f"There is no event {cue.event}; known are {', '.join(_DATA)}.")

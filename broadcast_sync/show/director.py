@@ -1,4 +1,4 @@
-"""The director's duties in the show: warn, close, settle, certify. One node has them at a time, by lease.
+"""The director's duties in the show: warn, close, settle, certify, advance. One node has them at a time, by lease.
 
 Every duty follows from the stage and the clock, so a new director carries on wherever the last one stopped. Every
 commit compares the revision, so even two directors could do nothing twice. Engine outages are waited out.
@@ -18,10 +18,11 @@ from broadcast_sync.bus.connect import heed_cancellation
 from broadcast_sync.bus.leases import Lease
 from broadcast_sync.clock import Clock
 from broadcast_sync.errors import Refusal
+from broadcast_sync.ids import uuid7
 from broadcast_sync.settings import Settings
 from broadcast_sync.show.countdown import warning_at, warning_due
-from broadcast_sync.show.machine import Certify, CloseByTimer, Command, Warn, decide
-from broadcast_sync.show.model import SettlePort, Stage, WindowPort
+from broadcast_sync.show.machine import Certify, CloseByTimer, Command, CompleteAdvance, Warn, decide
+from broadcast_sync.show.model import RoundPort, SettlePort, Stage, WindowPort
 from broadcast_sync.show.outages import ENGINE_ERRORS, Outage
 from broadcast_sync.show.store import Committed, StageStore
 from broadcast_sync.wire.server import ResultsReady
@@ -45,7 +46,7 @@ class Duty(Struct, frozen=True):
     """What is to be done next, and from when on."""
 
     at_ms: int
-    what: Literal["warn", "close", "settle"]
+    what: Literal["warn", "close", "settle", "advance"]
     window_id: str
 
 
@@ -56,6 +57,8 @@ def next_duty(stage: Stage, now_ms: int, drain_ms: int) -> Duty | None:
         return None
     if stage.voting == "CLOSING":
         return Duty(window.hard_closes_ms + drain_ms, "settle", window.window_id)
+    if stage.voting == "CLOSED" and stage.season is not None and stage.season.advance is not None:
+        return Duty(window.hard_closes_ms, "advance", window.window_id)
     if stage.voting != "OPEN":
         return None
     warning_ms = warning_at(window)
@@ -70,7 +73,7 @@ class Director:
 
     def __init__(
         self, settings: Settings, lease: Lease, feed: StageFeed, store: StageStore, clock: Clock,
-        window_port: WindowPort, settle_port: SettlePort,
+        window_port: WindowPort, settle_port: SettlePort, round_port: RoundPort,
         also: tuple[Callable[[], Awaitable[None]], ...] = (),
     ) -> None:
         self._lease = lease
@@ -79,6 +82,8 @@ class Director:
         self._clock = clock
         self._window_port = window_port
         self._settle_port = settle_port
+        self._round_port = round_port
+        self._grace_ms = round(settings.show.grace_s * 1000)
         self._also = also
         self._drain_ms = round(settings.show.drain_s * 1000)
         self._release = settings.results.release == "auto"
@@ -144,6 +149,8 @@ class Director:
             return await self._commit(lambda: Warn(duty.window_id))
         if duty.what == "close":
             return await self._commit(lambda: CloseByTimer(duty.window_id))
+        if duty.what == "advance":
+            return await self._advance()
         results = await self._settle(duty)
         return results is not None and await self._commit(lambda: Certify(results, self._release))
 
@@ -167,6 +174,17 @@ class Director:
         finally:
             settling.cancel()
 
+    async def _advance(self) -> bool:
+        """Decides the slot and opens the next. A window that was prepared and then not committed must never be heard
+        of again, so each attempt makes a new id."""
+        stage = await self._store.load()
+        if stage.season is None or stage.window is None:
+            return False
+        won = await self._round_port.decide(stage, stage.season.slot)
+        return await self._commit(
+            lambda: CompleteAdvance(won, str(uuid7(self._clock.now_ms())), self._grace_ms)
+        )
+
     async def _commit(self, command: Callable[[], Command]) -> bool:
         for _ in range(ATTEMPTS):
             stage = await self._store.load()
@@ -177,6 +195,8 @@ class Director:
                 log.info("duty_no_longer_due", reason=refusal.message)
                 self._latest = stage
                 return False
+            if decision.stage.voting == "OPEN" and stage.voting != "OPEN":
+                await self._window_port.opening(decision.stage)
             outcome = await self._store.commit(stage.revision, decision, now_ms)
             if isinstance(outcome, Committed):
                 self._latest = outcome.stage
@@ -190,12 +210,14 @@ class Director:
         outage = Outage("window-port")
         while True:
             heed_cancellation()
-            stage = self._stage()
-            if stage.voting in ("OPEN", "CLOSING"):
-                try:
-                    await self._window_port.changed(stage)
-                    outage.over()
-                except ENGINE_ERRORS as error:
-                    await asyncio.sleep(outage.failed(error))
-                    continue
+            fed, stage = self._feed.stage, self._stage()
+            if stage.voting not in ("OPEN", "CLOSING"):
+                await self._feed.wait_change(fed)
+                continue
+            try:
+                await self._window_port.changed(stage)
+                outage.over()
+            except ENGINE_ERRORS as error:
+                await asyncio.sleep(outage.failed(error))
+                continue
             await asyncio.sleep(TELL_WINDOW_S)

@@ -142,7 +142,7 @@ class CueIntake:
         if not isinstance(outcome, Committed):
             return None
         log.info("cue_taken", cue=event, cue_id=ack.cue_id, by=asked.by, revision=ack.revision)
-        if event in ("VOTING_EXTEND", "VOTING_CLOSE"):
+        if event in ("VOTING_EXTEND", "VOTING_CLOSE", "ADVANCE_SLOT"):
             await self._tell_window(outcome.stage)
         return ack
 
@@ -163,6 +163,7 @@ class CueIntake:
             contestants=None if data.contestants is None else tuple(data.contestants),
             ruleset=ruleset,
             grace_ms=round(self._settings.show.grace_s * 1000),
+            slot=data.slot,
         )
 
     async def _find(self, data: StartShowData) -> Show:

@@ -13,10 +13,11 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from broadcast_sync.errors import Refusal
+from broadcast_sync.show import rounds
 from broadcast_sync.show.countdown import WARNING_MS, close_due, remaining_s
-from broadcast_sync.show.model import Performance, Ruleset, Show, Stage, Window
-from broadcast_sync.show.views import state_update, window_info
-from broadcast_sync.wire.server import Data, ResultsReady, VotingClosed, Warning_
+from broadcast_sync.show.model import Advance, Performance, Ruleset, Season, Show, SlotWinner, Stage, Window
+from broadcast_sync.show.views import slot_decided, state_update, window_info
+from broadcast_sync.wire.server import ContestantInfo, Data, ResultsReady, VotingClosed, Warning_
 from broadcast_sync.wire.times import iso
 
 MAX_WINDOW_S: Final = 86_400
@@ -46,13 +47,14 @@ class EndPerformance(Command, frozen=True):
 
 class OpenVoting(Command, frozen=True):
     """Opens a window. `contestants` None means the whole line-up. `duration_s` comes unchecked from the control
-    room: whatever is no whole number of seconds in 1..86400 is refused."""
+    room: whatever is no whole number of seconds in 1..86400 is refused. `slot` is for a ruleset with rounds."""
 
     window_id: str
     duration_s: object
     contestants: tuple[str, ...] | None
     ruleset: Ruleset
     grace_ms: int
+    slot: int | None = None
 
 
 class ExtendVoting(Command, frozen=True):
@@ -67,6 +69,15 @@ class CloseVoting(Command, frozen=True):
 
 class ReleaseResults(Command, frozen=True):
     """Makes the certified results public."""
+
+
+class AdvanceSlot(Command, frozen=True):
+    """Locks the slot and asks for the next: the director completes it once the slot is certified. `duration_s` None
+    is the slot's own, else it is checked as OpenVoting's. An uncertified result is advanced only if `uncertified`."""
+
+    duration_s: object = None
+    contestants: tuple[str, ...] | None = None
+    uncertified: bool = False
 
 
 class EndShow(Command, frozen=True):
@@ -92,6 +103,14 @@ class Certify(Command, frozen=True):
     release: bool
 
 
+class CompleteAdvance(Command, frozen=True):
+    """The director's: the winner of the closed slot, and the window of the next one."""
+
+    won: SlotWinner
+    window_id: str
+    grace_ms: int
+
+
 class Decision(Struct, frozen=True):
     """The next stage (revision grown by one; epoch and offset are the store's to set) and its events in order,
     the last of them always a STATE_UPDATE."""
@@ -109,16 +128,17 @@ def decide(stage: Stage, command: Command, now_ms: int) -> Decision:
 
 def legal_events(stage: Stage) -> tuple[str, ...]:
     """The cue events that can be accepted now, in the order of a show: the control room's buttons."""
-    on_air, voting = stage.show is not None, stage.voting
+    on_air, voting, advancing = stage.show is not None, stage.voting, _advancing(stage)
     legal = {
         "SHOW_START": not on_air,
         "PERFORMANCE_START": on_air and stage.performance is None,
         "PERFORMANCE_END": stage.performance is not None,
-        "VOTING_OPEN": on_air and voting in ("IDLE", "CLOSED"),
+        "VOTING_OPEN": on_air and voting in ("IDLE", "CLOSED") and not advancing,
         "VOTING_EXTEND": voting == "OPEN",
         "VOTING_CLOSE": voting == "OPEN",
         "RESULTS_RELEASE": voting == "CLOSED" and stage.results is not None and not stage.release_cued,
-        "SHOW_END": on_air and voting in ("IDLE", "CLOSED"),
+        "ADVANCE_SLOT": _can_advance(stage),
+        "SHOW_END": on_air and voting in ("IDLE", "CLOSED") and not advancing,
     }
     return tuple(event for event, accepted in legal.items() if accepted)
 
@@ -131,8 +151,7 @@ def _silent(stage: Stage) -> tuple[Data, ...]:
     return ()
 
 
-def _refuse(reason: str) -> Refusal:
-    return Refusal("CUE_REJECTED", reason)
+_refuse: Final = rounds.refuse
 
 
 def _clock(ms: int) -> str:
@@ -177,7 +196,10 @@ def _start_show(stage: Stage, command: StartShow, now_ms: int) -> tuple[Stage, E
         on_air, asked = stage.show, command.show
         same = (on_air.show_id, on_air.episode) == (asked.show_id, asked.episode)
         raise _refuse(f"{on_air.title} (episode {on_air.episode}) is on air{' already' if same else ''}; end it first.")
-    started = Stage(organisation=stage.organisation, epoch=stage.epoch, offset=stage.offset, show=command.show)
+    season = stage.season if stage.season and stage.season.show_id == command.show.show_id else None
+    started = Stage(
+        organisation=stage.organisation, epoch=stage.epoch, offset=stage.offset, show=command.show, season=season
+    )
     return started, _silent
 
 
@@ -187,7 +209,9 @@ def _end_show(stage: Stage, command: EndShow, now_ms: int) -> tuple[Stage, Event
         raise _refuse(f"Voting is open until {_clock(stage.window.closes_ms)}; close it first.")
     if stage.voting == "CLOSING":
         raise _refuse("The votes are being counted; end the show when the result is in.")
-    return Stage(organisation=stage.organisation, epoch=stage.epoch, offset=stage.offset), _silent
+    _not_advancing(stage)
+    ended = Stage(organisation=stage.organisation, epoch=stage.epoch, offset=stage.offset, season=stage.season)
+    return ended, _silent
 
 
 def _start_performance(stage: Stage, command: StartPerformance, now_ms: int) -> tuple[Stage, Events]:
@@ -218,23 +242,35 @@ def _open_voting(stage: Stage, command: OpenVoting, now_ms: int) -> tuple[Stage,
         raise _refuse(f"Voting is already open until {_clock(stage.window.closes_ms)}.")
     if stage.voting == "CLOSING":
         raise _refuse("The votes of the last window are still being counted.")
+    _not_advancing(stage)
     duration_s = _seconds(command.duration_s, "duration")
-    contestants = show.contestants
-    if command.contestants is not None:
-        named = set(command.contestants)
-        unknown = sorted(named - {contestant.id for contestant in contestants})
-        if unknown:
-            raise _refuse(f"There is no contestant {unknown[0][:64]} in this episode.")
-        contestants = tuple(contestant for contestant in contestants if contestant.id in named)
-    if all(contestant.status == "eliminated" for contestant in contestants):
+    # who has won a slot stands aside as long as the season lasts, in windows that are slots of it
+    won = rounds.winners_of(stage.season) if command.ruleset.rounds and command.slot != 1 else frozenset()
+    contestants = rounds.line_up(show, command.contestants, won)
+    if not rounds.can_be_voted_on(contestants):
         raise _refuse("There is nobody to vote for: name at least one contestant who is not eliminated.")
+    window = _window(command.window_id, now_ms, duration_s, command.grace_ms, command.ruleset, contestants)
+    season = rounds.opening(stage, show, window, command.slot, duration_s)
+    if season is not None and command.ruleset.rounds:
+        window = replace(window, round=season.slot)
+    return _opened(stage, window, season), lambda after: (window_info(after, window),)
+
+
+def _window(
+    window_id: str, now_ms: int, duration_s: int, grace_ms: int, ruleset: Ruleset,
+    contestants: tuple[ContestantInfo, ...], slot: int = 0,
+) -> Window:
     closes_ms = now_ms + duration_s * 1000
-    window = Window(
-        command.window_id, now_ms, closes_ms, closes_ms + command.grace_ms, command.ruleset, contestants,
-        warned=duration_s * 1000 <= WARNING_MS,
+    return Window(
+        window_id, now_ms, closes_ms, closes_ms + grace_ms, ruleset, contestants,
+        warned=duration_s * 1000 <= WARNING_MS, round=slot,
     )
-    opened = replace(stage, voting="OPEN", window=window, results=None, released=False, release_cued=False)
-    return opened, lambda after: (window_info(after, window),)
+
+
+def _opened(stage: Stage, window: Window, season: Season | None) -> Stage:
+    return replace(
+        stage, voting="OPEN", window=window, season=season, results=None, released=False, release_cued=False
+    )
 
 
 def _extend_voting(stage: Stage, command: ExtendVoting, now_ms: int) -> tuple[Stage, Events]:
@@ -292,8 +328,16 @@ def _certify(stage: Stage, command: Certify, now_ms: int) -> tuple[Stage, Events
         raise _refuse("No window is waiting for this result.")
     if now_ms < window.hard_closes_ms:
         raise _refuse(f"Votes are taken until {_clock(window.hard_closes_ms)}.")
-    certified = replace(stage, voting="CLOSED", results=results, released=command.release, release_cued=False)
-    return certified, lambda after: (results,) if command.release else ()
+    season = stage.season
+    advance = season.advance if season else None
+    if season is not None and advance is not None and not (results.certified or advance.uncertified):
+        season = replace(season, advance=None)  # the control room must look at the difference first
+    # a slot that is advanced is decided in public
+    release = command.release or advance is not None
+    certified = replace(
+        stage, voting="CLOSED", results=results, released=release, release_cued=False, season=season
+    )
+    return certified, lambda after: (results,) if release else ()
 
 
 def _release_results(stage: Stage, command: ReleaseResults, now_ms: int) -> tuple[Stage, Events]:
@@ -304,6 +348,62 @@ def _release_results(stage: Stage, command: ReleaseResults, now_ms: int) -> tupl
     if stage.release_cued:
         raise _refuse("The results have been released already.")
     return replace(stage, released=True, release_cued=True), lambda after: (results,)
+
+
+# --- rounds -------------------------------------------------------------------------------------------------
+
+
+def _advancing(stage: Stage) -> bool:
+    return stage.season is not None and stage.season.advance is not None
+
+
+def _not_advancing(stage: Stage) -> None:
+    if stage.season is not None and stage.season.advance is not None:
+        raise _refuse(f"Slot {stage.season.slot} is being advanced; the next window opens by itself.")
+
+
+def _can_advance(stage: Stage) -> bool:
+    try:
+        rounds.running(stage)
+    except Refusal:
+        return False
+    return True
+
+
+def _advance_slot(stage: Stage, command: AdvanceSlot, now_ms: int) -> tuple[Stage, Events]:
+    show, season = _on_air(stage), rounds.running(stage)
+    duration_s = season.duration_s if command.duration_s is None else _seconds(command.duration_s, "duration")
+    if command.contestants is not None:
+        rounds.line_up(show, command.contestants, rounds.winners_of(season))
+    results = stage.results
+    if results is not None and not (results.certified or command.uncertified):
+        raise _refuse("The recount of this slot differs from its tally; look into it, or cue with uncertified: true.")
+    advance = Advance(duration_s, command.contestants, command.uncertified)
+    events: Events = _silent
+    if stage.voting == "OPEN":
+        stage, events = _close_voting(stage, CloseVoting(), now_ms)
+    elif results is not None and not stage.released:
+        stage, events = replace(stage, released=True), lambda after: (results,)
+    return replace(stage, season=replace(season, advance=advance)), events
+
+
+def _complete_advance(stage: Stage, command: CompleteAdvance, now_ms: int) -> tuple[Stage, Events]:
+    season, window, won = stage.season, stage.window, command.won
+    if season is None or season.advance is None or stage.voting != "CLOSED" or window is None or stage.show is None:
+        raise _refuse("No slot is waiting to be advanced.")
+    if (won.slot, won.window_id) != (season.slot, window.window_id):
+        raise _refuse(f"Slot {season.slot} is the one that is waiting.")
+    advance, after_it = season.advance, rounds.decided(season, won)
+    said = slot_decided(after_it, won, window)
+    named = None if advance.contestants is None else [one for one in advance.contestants if one != won.contestant_id]
+    contestants = rounds.line_up(stage.show, named, rounds.winners_of(after_it))
+    if after_it.finished or not rounds.can_be_voted_on(contestants):
+        return replace(stage, season=after_it), lambda after: (said,)
+    following = _window(
+        command.window_id, now_ms, advance.duration_s, command.grace_ms, window.ruleset, contestants, after_it.slot
+    )
+    opened = _opened(stage, following, replace(after_it, duration_s=advance.duration_s))
+    return opened, lambda after: (said, window_info(after, following))
 
 
 _HANDLERS: Final[dict[type[Command], Callable[[Stage, Any, int], tuple[Stage, Events]]]] = {
@@ -318,4 +418,6 @@ _HANDLERS: Final[dict[type[Command], Callable[[Stage, Any, int], tuple[Stage, Ev
     Warn: _warn,
     Certify: _certify,
     ReleaseResults: _release_results,
+    AdvanceSlot: _advance_slot,
+    CompleteAdvance: _complete_advance,
 }

@@ -34,6 +34,8 @@ class Ruleset(Struct, frozen=True):
     name: str
     hash: str
     rules: dict[str, Any]
+    rounds: int = 0
+    """After how many rounds a season ends; 0 without rounds."""
 
 
 class Window(Struct, frozen=True):
@@ -48,6 +50,42 @@ class Window(Struct, frozen=True):
     warned: bool = False
     """No WARNING is to come: it has been given, or the last minute began without one."""
     reason: Literal["", "TIMER", "CUE"] = ""
+    round: int = 0
+    """The round of the show that is voted on, from 1; 0 where there are no rounds."""
+
+
+class SlotWinner(Struct, frozen=True, rename="camel"):
+    """How a slot was decided. `contestant_id` is empty and `score` 0 when nobody voted (NO_VOTES); SCORE is the highest
+    score alone, any other word the tie rule that told equal ones apart."""
+
+    slot: int
+    window_id: str
+    contestant_id: str
+    score: int
+    decided_by: Literal["SCORE", "VOTERS", "FIRST", "NUMBER", "NO_VOTES"]
+
+
+class Advance(Struct, frozen=True):
+    """What ADVANCE_SLOT has asked for and the director has not done yet. `contestants` None: all who have not won;
+    `uncertified`: even if the recount differs."""
+
+    duration_s: int
+    contestants: tuple[str, ...] | None = None
+    uncertified: bool = False
+
+
+class Season(Struct, frozen=True):
+    """A season of slots, each a window. It outlives SHOW_END: the next SHOW_START of the same show carries on with it.
+    `id` is the id of its first window; `slot` the one that is voted on or comes next, from 1 to `slots`."""
+
+    id: str
+    show_id: str
+    slots: int
+    slot: int
+    duration_s: int
+    winners: tuple[SlotWinner, ...] = ()
+    advance: Advance | None = None
+    finished: bool = False
 
 
 class Stage(Struct, frozen=True):
@@ -67,6 +105,7 @@ class Stage(Struct, frozen=True):
     """The results are public: released by cue, or with the certification when the settings say so."""
     release_cued: bool = False
     """The operator has released them; a second cue to do so is refused."""
+    season: Season | None = None
 
 
 class WindowPort(Protocol):
@@ -92,4 +131,13 @@ class SettlePort(Protocol):
     async def settle(self, stage: Stage) -> ResultsReady:
         """Called by the director once `hard_closes_ms` and the drain time have passed. May take as long as the
         ledger needs; idempotent, so that a new director can call it again. Engine errors pass through."""
+        ...
+
+
+class RoundPort(Protocol):
+    """Who won a slot. Implemented by the results wing."""
+
+    async def decide(self, stage: Stage, slot: int) -> SlotWinner:
+        """The winner of the closed `stage.window` as slot `slot`, stored for ever before it is returned; a second call
+        returns the first one's. Engine errors pass through."""
         ...

@@ -1,4 +1,5 @@
-"""Cues over HTTP: `POST /control/cues` for buttons and automation, `GET /control/state` for what is legal now.
+"""Cues over HTTP: `POST /control/cues` for buttons and automation, `POST /api/admin/advance-slot` for one of them by
+name, `GET /control/state` for what is legal now.
 
 A request is let in by a token with the role `control`, or by a signature of the shared secret (see signing.py).
 Errors are `{"code", "message", "retryable", ...}` with the status of their code.
@@ -7,17 +8,18 @@ Errors are `{"code", "message", "retryable", ...}` with the status of their code
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 from starlette.requests import Request
+from starlette.responses import Response
 
 from broadcast_sync.api import Answer, Endpoint, endpoint
 from broadcast_sync.bearer import REFUSES, Bearer
 from broadcast_sync.clock import Clock
 from broadcast_sync.errors import Refusal
-from broadcast_sync.http import explain, read_body
+from broadcast_sync.http import explain, json_response, read_body
 from broadcast_sync.ids import uuid7
 from broadcast_sync.settings import Settings
 from broadcast_sync.show.intake import CueIntake
@@ -27,7 +29,7 @@ from broadcast_sync.show.outages import ENGINE_ERRORS
 from broadcast_sync.show.signing import SIGNATURE_HEADER, TIMESTAMP_HEADER, check, cue_id_of
 from broadcast_sync.show.views import state_update
 from broadcast_sync.tokens import Tokens
-from broadcast_sync.wire.client import CueMessage
+from broadcast_sync.wire.client import ClientId, CueMessage
 from broadcast_sync.wire.server import CueAck, CueLogRow, StateUpdate
 
 BODY_BYTES: Final = 16_384
@@ -43,6 +45,17 @@ class ControlState(Struct, frozen=True, rename="camel"):
     state: StateUpdate
     legal: tuple[str, ...]
     cues: list[CueLogRow]
+
+
+class AdvanceRequest(Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
+    """ADVANCE_SLOT as a body of its own; all of it may be left out. `duration` (s) and `contestants` are the next
+    slot's: without them its predecessor's duration, and all who have not won a slot."""
+
+    cue_id: ClientId | None = None
+    duration: int | None = None
+    contestants: list[str] | None = None
+    uncertified: bool = False
+    expected_revision: Annotated[int, Meta(ge=0, lt=2**53)] | None = None
 
 
 class _Nested(Struct, frozen=True):
@@ -68,12 +81,19 @@ class _Doors:
 
     async def cue(self, request: Request) -> CueAck:
         """One cue; 200 with the data of its CUE_ACK. A refusal carries the cueId it answers."""
+        return await self._take(request, _cue)
+
+    async def advance(self, request: Request) -> Response:
+        """The cue ADVANCE_SLOT; 202, as its end is the director's."""
+        return json_response(await self._take(request, _advance), 202)
+
+    async def _take(self, request: Request, read: Callable[[bytes], CueMessage]) -> CueAck:
         received_ms = self._clock.now_ms()
         cue_id: str | None = None
         try:
             body = await read_body(request, BODY_BYTES, BODY_S)
             by, fallback_id = self._admit(request, body)
-            cue = _cue(body)
+            cue = read(body)
             cue_id = cue.cue_id or fallback_id or str(uuid7(received_ms))
             return await self._intake.submit(
                 msgspec.structs.replace(cue, cue_id=cue_id), by=by, received_ms=received_ms
@@ -123,6 +143,15 @@ def endpoints(
             ),
         ),
         endpoint(
+            "POST", "/api/admin/advance-slot", "Lock the slot, decide it, open the next", doors.advance, tag="control",
+            schemes=schemes, body=AdvanceRequest, body_required=False, reads=False,
+            example=AdvanceRequest(cue_id="advance-12", duration=600),
+            description="Answers when the slot is locked. Its winner is known when its votes are certified, some "
+            "seconds later; then SLOT_DECIDED goes out and the next slot opens by itself. Any content type will do.",
+            answers={202: Answer(CueAck, "Locked.", CueAck("advance-12", 8, "2026-11-21T20:15:00.123Z", 0, False))},
+            refuses=(*REFUSES, "RATE_LIMIT", "STALE_REVISION", "CUE_REJECTED", "BUSY", "TRY_AGAIN"),
+        ),
+        endpoint(
             "GET", "/control/state", "The stage, the cues that can be accepted now, the last ones", doors.state,
             tag="control", schemes=schemes, answers={200: Answer(ControlState, "As this node knows it.")},
             refuses=(*REFUSES, "TRY_AGAIN"),
@@ -141,3 +170,16 @@ def _cue(body: bytes) -> CueMessage:
         return msgspec.convert(raw, CueMessage)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Refusal("BAD_MESSAGE", explain(error)) from None
+
+
+def _advance(body: bytes) -> CueMessage:
+    """The cue ADVANCE_SLOT of a body, which may be empty."""
+    try:
+        asked = msgspec.json.decode(body or b"{}", type=AdvanceRequest)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise Refusal("BAD_MESSAGE", explain(error)) from None
+    data = {"duration": asked.duration, "contestants": asked.contestants, "uncertified": asked.uncertified}
+    return CueMessage(
+        "ADVANCE_SLOT", cue_id=asked.cue_id, expected_revision=asked.expected_revision,
+        data={key: value for key, value in data.items() if value is not None},
+    )

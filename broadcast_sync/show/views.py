@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from broadcast_sync.show.model import Stage, Window
-from broadcast_sync.wire.server import PerformanceInfo, ShowInfo, StateUpdate, WindowInfo
+from msgspec import UNSET
+
+from broadcast_sync.show.model import Season, SlotWinner, Stage, Window
+from broadcast_sync.wire.server import PerformanceInfo, SeasonInfo, ShowInfo, SlotDecided, StateUpdate, WindowInfo
 from broadcast_sync.wire.times import iso
 
 
@@ -36,4 +38,28 @@ def state_update(stage: Stage, *, degraded: bool = False) -> StateUpdate:
         degraded=degraded,
         results_released=stage.released,
         contestants=list(show.contestants) if show else [],
+        season=season_info(stage) or UNSET,
+    )
+
+
+def season_info(stage: Stage) -> SeasonInfo | None:
+    """Where the season of the show on air stands; None without one."""
+    season, window = stage.season, stage.window
+    if season is None or stage.show is None or stage.show.show_id != season.show_id:
+        return None
+    if season.finished:
+        status = "finished"
+    elif window is None or window.round != season.slot:
+        status = "waiting"
+    else:
+        status = "voting" if stage.voting == "OPEN" else "locked"
+    return SeasonInfo(season.slot, season.slots, status)
+
+
+def slot_decided(season: Season, won: SlotWinner, window: Window) -> SlotDecided:
+    """The message of a decided slot of `window`; `season` is the one after it."""
+    names = {contestant.id: contestant.name for contestant in window.contestants}
+    return SlotDecided(
+        won.slot, season.slots, won.window_id, won.contestant_id or None, names.get(won.contestant_id), won.score,
+        won.decided_by, None if season.finished else season.slot,
     )

@@ -30,6 +30,7 @@ DELIVERY: Final[dict[str, Delivery]] = {
     "VOTING_CLOSED": Delivery.MUST_ARRIVE,
     "WARNING": Delivery.MUST_ARRIVE,
     "RESULTS_READY": Delivery.MUST_ARRIVE,
+    "SLOT_DECIDED": Delivery.MUST_ARRIVE,
     "TIME_UPDATE": Delivery.NEWEST_ONLY,
     "COUNTDOWN": Delivery.NEWEST_ONLY,
     "LIVE_RESULTS": Delivery.NEWEST_ONLY,

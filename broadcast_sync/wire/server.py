@@ -137,10 +137,20 @@ class WindowInfo(Data, frozen=True):
     contestants: list[ContestantInfo]
 
 
+class SeasonInfo(Struct, frozen=True, rename="camel"):
+    """A season of slots: `slot` of `slots` is voted on or comes next; `status` is `voting`, `locked` (its winner is
+    being found), `waiting` (for a window) or `finished`."""
+
+    slot: int
+    slots: int
+    status: str
+
+
 class StateUpdate(Data, frozen=True):
     """`voting` is IDLE, OPEN, CLOSING or CLOSED; `degraded` while the node is cut off from an engine.
 
-    `contestants` is the line-up of the loaded episode, so that a screen can draw it before a window opens.
+    `contestants` is the line-up of the loaded episode, so that a screen can draw it before a window opens; `season`
+    is there only when the show has rounds.
     """
 
     TYPE: ClassVar[str] = "STATE_UPDATE"
@@ -152,6 +162,22 @@ class StateUpdate(Data, frozen=True):
     degraded: bool
     results_released: bool
     contestants: list[ContestantInfo]
+    season: SeasonInfo | UnsetType = UNSET
+
+
+class SlotDecided(Data, frozen=True):
+    """A slot has its winner. `contestantId` is null when nobody voted; `decidedBy` is SCORE, NO_VOTES, or the tie rule
+    that told equal scores apart: VOTERS, FIRST or NUMBER. `nextSlot` is null when the season has finished."""
+
+    TYPE: ClassVar[str] = "SLOT_DECIDED"
+    slot: int
+    slots: int
+    window_id: str
+    contestant_id: str | None
+    contestant_name: str | None
+    score: int
+    decided_by: str
+    next_slot: int | None
 
 
 class TimeUpdate(Data, frozen=True):
@@ -304,8 +330,8 @@ SERVER_MESSAGES: dict[str, type[Data]] = {
     message.TYPE: message
     for message in (
         Welcome, AuthOk, Subscribed, Unsubscribed, Pong, Reconnect, Error, WindowInfo, StateUpdate, TimeUpdate,
-        Warning_, Countdown, VotingClosed, VoteAck, LiveResults, VoteUpdate, ContestantUpdate, ResultsReady,
-        CueAck, Tally,
+        Warning_, Countdown, VotingClosed, SlotDecided, VoteAck, LiveResults, VoteUpdate, ContestantUpdate,
+        ResultsReady, CueAck, Tally,
     )
 }
 """Every message type the server sends, with the Struct of its data; the SDKs decode with it."""

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from broadcast_sync.errors import Refusal
 from broadcast_sync.show.machine import Command, OpenVoting, StartShow, decide
-from broadcast_sync.show.model import Ruleset, Show, Stage
+from broadcast_sync.show.model import Ruleset, Show, SlotWinner, Stage
 from broadcast_sync.wire.server import ContestantInfo, ResultsReady
 
 NOW = 1_795_000_000_000
 RULES = Ruleset("xfactor", "hash", {"free": "5 votes"})
+ROUNDS = Ruleset("hybrid", "hash3", {"text": "three rounds"}, 3)
 LINE_UP = (
     ContestantInfo("c01", 1, "Sok Dara", "", "active"),
     ContestantInfo("c02", 2, "Chan Sreymom", "", "active"),
@@ -20,9 +22,10 @@ SHOW = Show("demo", 1, "Voices of the Mekong", 7, LINE_UP)
 
 
 def open_voting(
-    duration_s: object = 90, window_id: str = "w1", contestants: tuple[str, ...] | None = None, grace_ms: int = 5_000
+    duration_s: object = 90, window_id: str = "w1", contestants: tuple[str, ...] | None = None, grace_ms: int = 5_000,
+    rules: Ruleset = RULES, slot: int | None = None,
 ) -> OpenVoting:
-    return OpenVoting(window_id, duration_s, contestants, RULES, grace_ms)
+    return OpenVoting(window_id, duration_s, contestants, rules, grace_ms, slot)
 
 
 def results_of(window_id: str) -> ResultsReady:
@@ -61,14 +64,22 @@ class FakeWindow:
         self.opened: list[Stage] = []
         self.told: list[Stage] = []
         self.error: Exception | None = None
+        self._more = asyncio.Event()
 
     def ruleset(self, name: str | None) -> Ruleset:
-        if name not in (None, "xfactor"):
+        if name not in (None, "xfactor", "hybrid"):
             raise Refusal("CUE_REJECTED", f"There is no ruleset {name}.")
-        return RULES
+        return ROUNDS if name == "hybrid" else RULES
+
+    async def prepared(self, windows: int) -> None:
+        """Once so many windows have been prepared, committed or not."""
+        while len(self.opened) < windows:
+            self._more.clear()
+            await self._more.wait()
 
     async def opening(self, stage: Stage) -> None:
         self.opened.append(stage)
+        self._more.set()
         if self.error:
             raise self.error
 
@@ -92,6 +103,22 @@ class FakeSettle:
             raise self.error
         assert stage.window is not None
         return results_of(stage.window.window_id)
+
+
+class FakeRounds:
+    """A round port that lets the first contestant of the window win."""
+
+    def __init__(self, failures: int = 0) -> None:
+        self.decided: list[SlotWinner] = []
+        self.failures = failures
+
+    async def decide(self, stage: Stage, slot: int) -> SlotWinner:
+        if self.failures:
+            self.failures -= 1
+            raise ConnectionError("engine away")
+        assert stage.window is not None
+        self.decided.append(SlotWinner(slot, stage.window.window_id, stage.window.contestants[0].id, 12, "SCORE"))
+        return self.decided[-1]
 
 
 def types(events: tuple[Any, ...]) -> list[str]:

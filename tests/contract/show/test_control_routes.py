@@ -137,3 +137,27 @@ async def test_the_control_rooms_state(http: httpx.AsyncClient) -> None:
     found: dict[str, Any] = (await http.get("/control/state", headers=bearer("control"))).json()
     assert found["legal"] == ["PERFORMANCE_START", "VOTING_OPEN", "SHOW_END"]
     assert found["state"]["show"]["showId"] == "demo" and found["cues"][0]["cueId"] == "q1"
+
+
+async def test_advance_slot_by_its_own_name(http: httpx.AsyncClient, store: StageStore) -> None:
+    door = "/api/admin/advance-slot"
+    for headers, status in (({}, 401), (bearer("user"), 403)):
+        assert (await http.post(door, headers=headers)).status_code == status
+    refused = await http.post(door, headers=bearer("control"))
+    assert (refused.status_code, refused.json()["code"]) == (409, "CUE_REJECTED")
+    for rubbish in (b"{", b"[]", b'{"duration":"long"}', b'{"slot":2}', b'{"uncertified":1}', b"\xff"):
+        answer = await http.post(door, content=rubbish, headers=bearer("control"))
+        assert (answer.status_code, answer.json()["code"]) == (400, "BAD_MESSAGE"), rubbish
+    await http.post("/control/cues", content=START, headers=bearer("control"))
+    opening = b'{"event":"VOTING_OPEN","data":{"duration":60,"ruleset":"hybrid"}}'
+    assert (await http.post("/control/cues", content=opening, headers=bearer("control"))).status_code == 200
+    stale = await http.post(door, json={"expectedRevision": 1}, headers=bearer("control"))
+    assert (stale.status_code, stale.json()["code"]) == (409, "STALE_REVISION")
+    body = b'{"cueId":"a1","duration":30}'
+    first = await http.post(door, content=body, headers=signed(body))
+    again = await http.post(door, content=body, headers=bearer("control"))
+    assert (first.status_code, first.json()["revision"], first.json()["replayed"]) == (202, 3, False)
+    assert (again.status_code, again.json()) == (202, first.json() | {"replayed": True})
+    stage = await store.load()
+    assert stage.voting == "CLOSING" and stage.season is not None and stage.season.advance is not None
+    assert stage.season.advance.duration_s == 30

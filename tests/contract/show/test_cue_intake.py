@@ -108,6 +108,7 @@ async def test_a_stale_revision_is_told_the_current_one(intake: CueIntake, store
         ("PERFORMANCE_START", {"contestantId": 5}, {}, "BAD_MESSAGE"),
         ("PERFORMANCE_START", {"contestantId": "a\0b"}, {}, "BAD_MESSAGE"),
         ("ADVANCE_SLOT", None, {}, "CUE_REJECTED"),
+        ("ADVANCE_SLOT", {"duration": "long"}, {}, "BAD_MESSAGE"),
         ("FIREWORKS", None, {}, "UNSUPPORTED"),
         ("VOTING_OPEN", None, {"mode": "arm"}, "UNSUPPORTED"),
         ("VOTING_OPEN", None, {"timecode": "25:00:00:00"}, "TIMECODE_INVALID"),

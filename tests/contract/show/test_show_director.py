@@ -19,7 +19,7 @@ from broadcast_sync.show.store import StageStore
 from broadcast_sync.wire.client import CueMessage
 from broadcast_sync.wire.server import ResultsReady
 from tests.contract.show.conftest import Seen
-from tests.support.stages import FakeSettle, FakeShows, FakeWindow, results_of
+from tests.support.stages import FakeRounds, FakeSettle, FakeShows, FakeWindow, results_of
 
 QUICK = Settings(show=Show(grace_s=0.2, drain_s=0.1))
 
@@ -33,6 +33,7 @@ class Node:
     ) -> None:
         self.valkey, self.keys, self.store, self.mirror = valkey, keys, store, mirror
         self.window, self.clock = window, clock
+        self.rounds = FakeRounds()
 
     async def cue(self, event: str, settings: Settings = QUICK, **data: object) -> int:
         intake = CueIntake(settings, self.store, FakeShows(), self.window, self.clock)
@@ -44,7 +45,7 @@ class Node:
         self, settle: SettlePort, settings: Settings = QUICK, holder: str = "n1"
     ) -> AsyncIterator[Lease]:
         lease = Lease(self.valkey, self.keys.lease("default", "director"), holder, ttl_ms=600)
-        director = Director(settings, lease, self.mirror, self.store, self.clock, self.window, settle)
+        director = Director(settings, lease, self.mirror, self.store, self.clock, self.window, settle, self.rounds)
         tasks = [asyncio.create_task(lease.run()), asyncio.create_task(director.run())]
         try:
             yield lease
@@ -52,6 +53,18 @@ class Node:
             for task in tasks:
                 task.cancel()
             await asyncio.wait(tasks)
+
+    async def slot(self, slot: int) -> Stage:
+        """Once the slot is open."""
+        while (stage := await self.until("OPEN")).window is None or stage.window.round != slot:
+            await self.mirror.wait_change(stage)
+        return stage
+
+    async def decided(self, slots: int) -> Stage:
+        """Once so many slots have their winner."""
+        while self.mirror.stage.season is None or len(self.mirror.stage.season.winners) < slots:
+            await self.mirror.wait_change(self.mirror.stage)
+        return self.mirror.stage
 
     async def until(self, voting: str) -> Stage:
         while self.mirror.stage.voting != voting:
@@ -162,3 +175,54 @@ async def test_a_close_that_falls_into_an_outage_is_made_good_with_its_announced
         closed = await node.until("CLOSED")
     assert opened.window is not None and closed.window is not None
     assert (closed.window.closes_ms, closed.window.reason) == (opened.window.closes_ms, "TIMER")
+
+
+async def test_a_season_of_three_slots_runs_by_its_cues_alone(node: Node, seen: Seen) -> None:
+    node.rounds.failures = 2
+    async with node.directing(FakeSettle()):
+        await node.cue("SHOW_START", showId="demo", episode=1)
+        await node.cue("VOTING_OPEN", duration=60, ruleset="hybrid")
+        for slot in (1, 2):
+            await node.slot(slot)
+            await node.cue("ADVANCE_SLOT")
+        stage = await node.decided(2)
+    # c01 and c02 have won, c03 is eliminated: nobody is left for the third slot, so it waits for its own cue
+    assert stage.season is not None and stage.season.advance is None and not stage.season.finished
+    assert [won.contestant_id for won in stage.season.winners] == ["c01", "c02"]
+    assert stage.voting == "CLOSED" and stage.season.slot == 3
+    types = [message.type for message in seen.messages if message.offset is not None and message.type != "STATE_UPDATE"]
+    one = ["VOTING_OPEN", "VOTING_CLOSED", "RESULTS_READY", "SLOT_DECIDED"]
+    assert types == one * 2
+    assert {opened.window.round for opened in node.window.opened if opened.window} == {1, 2}
+
+
+async def test_the_next_director_completes_an_advance(node: Node) -> None:
+    async with node.directing(NeverSettles(), holder="n1") as first:
+        await first.wait_held()
+        await node.cue("SHOW_START", showId="demo", episode=1)
+        await node.cue("VOTING_OPEN", duration=60, ruleset="hybrid")
+        await node.slot(1)
+        await node.cue("ADVANCE_SLOT", duration=30)
+        await node.until("CLOSING")
+    async with node.directing(FakeSettle(), holder="n2"):
+        stage = await node.slot(2)
+    assert stage.season is not None and stage.window is not None
+    assert stage.window.closes_ms - stage.window.opens_ms == 30_000
+    assert [won.slot for won in stage.season.winners] == [1]
+
+
+async def test_a_director_killed_between_opening_and_commit_opens_once(node: Node) -> None:
+    async with node.directing(FakeSettle(), holder="n1"):
+        await node.cue("SHOW_START", showId="demo", episode=1)
+        await node.cue("VOTING_OPEN", duration=60, ruleset="hybrid")
+        await node.slot(1)
+        node.window.error = ConnectionError("killed in the middle of opening")
+        await node.cue("ADVANCE_SLOT")
+        await node.window.prepared(2)
+    assert (await node.store.load()).voting == "CLOSED"
+    node.window.error = None
+    async with node.directing(FakeSettle(), holder="n2"):
+        stage = await node.slot(2)
+    prepared = {opened.window.window_id for opened in node.window.opened if opened.window}
+    assert stage.window is not None and stage.window.window_id in prepared
+    assert len(prepared) == len(node.window.opened) and len(set(node.rounds.decided)) == 1

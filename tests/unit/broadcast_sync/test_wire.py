@@ -47,6 +47,7 @@ MESSAGES: tuple[server.Data, ...] = (
     server.Warning_("1_MINUTE", 60),
     server.Countdown(10),
     server.VotingClosed("w1", iso(NOW), "TIMER"),
+    server.SlotDecided(12, 75, "w1", "c07", "Nhem Bopha", 1234, "VOTERS", 13),
     server.VoteAck("v1", "id1", "queued", "c07", "free", 1, {"free": 4}, False),
     server.LiveResults([ROW], 2000, iso(NOW), 42),
     server.VoteUpdate([server.LeanRow("c07", 1234, 61.7, 1)], 2000),

@@ -11,10 +11,12 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from broadcast_sync.errors import Refusal
 from broadcast_sync.show.machine import (
     MAX_WINDOW_S,
+    AdvanceSlot,
     Certify,
     CloseByTimer,
     CloseVoting,
     Command,
+    CompleteAdvance,
     EndPerformance,
     EndShow,
     ExtendVoting,
@@ -25,8 +27,8 @@ from broadcast_sync.show.machine import (
     decide,
     legal_events,
 )
-from broadcast_sync.show.model import Stage
-from tests.support.stages import NOW, SHOW, open_voting, results_of
+from broadcast_sync.show.model import Ruleset, SlotWinner, Stage
+from tests.support.stages import NOW, ROUNDS, RULES, SHOW, open_voting, results_of
 
 contestants = st.sampled_from(["c01", "c02", "c03", "nobody"])
 seconds = st.one_of(st.sampled_from([0, 1, 59, 60, 61, 86_400, True, 2.5]), st.integers(1, 300))
@@ -51,7 +53,7 @@ class ShowWalk(RuleBasedStateMachine):
         assert decision.stage.revision == before.revision + 1
         last: Any = decision.events[-1]
         assert last.TYPE == "STATE_UPDATE" and last.revision == decision.stage.revision
-        assert len(decision.events) <= 2
+        assert len(decision.events) <= 3
         self.stage = decision.stage
 
     @property
@@ -74,10 +76,25 @@ class ShowWalk(RuleBasedStateMachine):
     def end_performance(self, contestant: str | None) -> None:
         self.take("PERFORMANCE_END", EndPerformance(contestant))
 
-    @rule(duration=seconds, some=st.one_of(st.none(), st.lists(contestants, max_size=3).map(tuple)))
-    def open_window(self, duration: object, some: tuple[str, ...] | None) -> None:
+    @rule(
+        duration=seconds, some=st.one_of(st.none(), st.lists(contestants, max_size=3).map(tuple)),
+        rules=st.sampled_from([RULES, ROUNDS]), slot=st.sampled_from([None, None, 1, 2, 4]),
+    )
+    def open_window(self, duration: object, some: tuple[str, ...] | None, rules: Ruleset, slot: int | None) -> None:
         self.windows += 1
-        self.take("VOTING_OPEN", open_voting(duration, f"w{self.windows}", some))
+        self.take("VOTING_OPEN", open_voting(duration, f"w{self.windows}", some, rules=rules, slot=slot))
+
+    @rule(
+        duration=st.one_of(st.none(), seconds), some=st.one_of(st.none(), st.lists(contestants, max_size=3).map(tuple))
+    )
+    def advance(self, duration: object, some: tuple[str, ...] | None) -> None:
+        self.take("ADVANCE_SLOT", AdvanceSlot(duration, some))
+
+    @rule(who=st.sampled_from(["c01", "c02", ""]), slot=st.integers(1, 3))
+    def complete_advance(self, who: str, slot: int) -> None:
+        self.windows += 1
+        won = SlotWinner(self.stage.season.slot if self.stage.season else slot, self.window_id, who, 3, "SCORE")
+        self.take(None, CompleteAdvance(won, f"w{self.windows}", 5_000))
 
     @rule(more=seconds)
     def extend(self, more: object) -> None:
@@ -133,7 +150,25 @@ class ShowWalk(RuleBasedStateMachine):
 
     @invariant()
     def there_is_a_way_on(self) -> None:
-        assert legal_events(self.stage)
+        pending = self.stage.season is not None and self.stage.season.advance is not None
+        assert legal_events(self.stage) or pending
+
+    @invariant()
+    def a_season_counts_its_slots(self) -> None:
+        season, window = self.stage.season, self.stage.window
+        if season is None:
+            assert window is None or window.round == 0
+            return
+        assert 1 <= season.slot <= season.slots
+        slots = [won.slot for won in season.winners]
+        assert slots == sorted(set(slots)) and all(slot < season.slot or season.finished for slot in slots)
+        assert not season.finished or slots[-1] == season.slots
+        if season.advance is not None:
+            assert window is not None and window.round == season.slot and self.stage.voting in ("CLOSING", "CLOSED")
+        if window is not None and window.round:
+            assert season.finished or window.round in (season.slot, season.slot - 1)
+            winners = {won.contestant_id for won in season.winners}
+            assert window.round < season.slot or season.finished or not winners & {one.id for one in window.contestants}
 
 
 TestShowWalk = ShowWalk.TestCase
