@@ -10,6 +10,7 @@ session.py    one client: identity, channels, replies, refusals
 outbox.py     PURE: what waits while a client does not read, by delivery class
 channels.py   who is subscribed to what, and how far each has been served
 fanout.py     one message to all subscribers of a channel, in slices
+stalls.py     how long the loop is held, measured by the loop itself
 router.py     a client's message to its registered handler
 handlers.py   AUTH, SUBSCRIBE, UNSUBSCRIBE, PING, REQUEST_UPDATE
 wheel.py      one timer for all sessions: pings, deadlines, token expiry

@@ -133,6 +133,9 @@ class Endpoint(asyncio.Protocol):
         self._transport.write(_PING)
         return True
 
+    def unsent(self) -> int:
+        return self._transport.get_write_buffer_size()
+
     def abort(self) -> None:
         self._transport.abort()
 

@@ -138,6 +138,9 @@ class EventStream(asyncio.Protocol):
             self._transport.write(HEARTBEAT)
         return False
 
+    def unsent(self) -> int:
+        return self._transport.get_write_buffer_size()
+
     def abort(self) -> None:
         self._transport.abort()
 

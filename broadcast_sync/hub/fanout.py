@@ -1,16 +1,17 @@
 """One message to all subscribers of a channel: made once a format, written in slices that let others in between.
 
 One task does all fan-outs. Must-arrive messages go first and in order; of newest-only ones only the newest of each
-channel and type is kept waiting. The first socket served moves on each time, so that nobody is always last.
+channel and type is kept waiting. Whom it begins with changes each time, so that nobody is always last.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 from random import randrange
 from time import monotonic
-from typing import Final
+from typing import Final, TypeAlias
 
 import structlog
 
@@ -20,12 +21,17 @@ from broadcast_sync.hub.metrics import Counts
 from broadcast_sync.hub.outbox import Key
 from broadcast_sync.hub.session import Session
 from broadcast_sync.wire.delivery import Delivery
+from broadcast_sync.wire.formats import Format
 from broadcast_sync.wire.prepared import Prepared
 
 MAX_WAITING: Final = 1_024
 """Must-arrive messages that may wait. One more and its channel's sockets are told to come back (4004)."""
 STRIDE: Final = 32
-"""Sockets served between two looks at the clock."""
+"""Sockets served between two looks at the clock, if the message is small."""
+STRIDE_BYTES: Final = 131_072
+"""Bytes handed to the kernel between two looks at the clock, if it is large."""
+LARGE: Final = 65_536
+"""A message of so many bytes of JSON is made in slices of its own, one a format: 1 MB takes 2 to 7 ms."""
 
 _log = structlog.get_logger()
 
@@ -33,15 +39,22 @@ _log = structlog.get_logger()
 class Job:
     """One message on its way. The subscribers are those at the moment it starts: who joins later has it already."""
 
-    __slots__ = ("channel", "departures", "next", "prepared", "published", "sessions")
+    __slots__ = ("channel", "departures", "formats", "next", "prepared", "published", "serve", "sessions", "stride")
 
-    def __init__(self, prepared: Prepared, channel: str) -> None:
+    def __init__(self, prepared: Prepared, channel: str, serve: Serve) -> None:
         self.prepared = prepared
         self.channel = channel
+        self.serve = serve
         self.published = monotonic()
         self.sessions: list[Session] | None = None
+        self.formats: list[Format] = []
+        """Those that are still to be made before the first socket is served."""
+        self.stride = STRIDE
         self.departures = 0
         self.next = 0
+
+
+Serve: TypeAlias = "Callable[[Job, list[Session]], None]"
 
 
 class Fanout:
@@ -60,13 +73,15 @@ class Fanout:
         """Queues a message for the channel's subscribers; nothing happens if there are none."""
         if self._channels.get(channel) is None:
             return
-        job = Job(prepared, channel)
         if prepared.delivery is Delivery.NEWEST_ONLY:
-            self._newest[(channel, prepared.type)] = job  # an older one keeps its turn and loses its content
-        elif len(self._must_arrive) < MAX_WAITING:
-            self._must_arrive.append(job)
+            # an older one keeps its turn and loses its content
+            self._newest[(channel, prepared.type)] = Job(prepared, channel, self._serve)
+        elif len(self._must_arrive) >= MAX_WAITING:
+            self._overflow(prepared, channel)
         else:
-            self._overflow(channel)
+            counted = prepared.epoch is not None and prepared.offset is not None and prepared.channel == channel
+            once = counted and prepared.delivery is Delivery.MUST_ARRIVE
+            self._must_arrive.append(Job(prepared, channel, self._serve_once if once else self._serve))
         self._work.set()
 
     @property
@@ -107,18 +122,19 @@ class Fanout:
     def _slice(self, job: Job) -> None:
         started = monotonic()
         sessions = self._sessions(job)
-        before = job.next
-        serve = self._serve_once if job.prepared.delivery is Delivery.MUST_ARRIVE else self._serve
-        deadline = started + self._slice_s
-        while job.next < len(sessions):
-            chunk = sessions[job.next : job.next + STRIDE]
-            job.next += STRIDE
-            serve(job, chunk)
-            if monotonic() >= deadline:
-                break
-        self._counts.deliveries += min(job.next, len(sessions)) - before
-        if job.next >= len(sessions):
-            self._done(job)
+        if job.formats:
+            made = job.prepared.frame_for(job.formats.pop())
+            job.stride = min(job.stride, max(1, STRIDE_BYTES // max(1, len(made))))
+        else:
+            deadline = started + self._slice_s
+            while job.next < len(sessions):
+                chunk = sessions[job.next : job.next + job.stride]
+                job.next += job.stride
+                job.serve(job, chunk)
+                if monotonic() >= deadline:
+                    break
+            if job.next >= len(sessions):
+                self._done(job)
         if monotonic() - started > 2 * self._slice_s:
             self._counts.overruns += 1
 
@@ -127,12 +143,14 @@ class Fanout:
         passed over when their turn comes."""
         channel = self._channels.get(job.channel)
         if channel is None:
-            job.sessions, job.next = [], 0
+            job.sessions, job.next, job.formats = [], 0, []
         elif job.sessions is None:
             everybody = list(channel.members)
             first = randrange(len(everybody))
             job.sessions = everybody[first:] + everybody[:first]
             job.departures = self._channels.departures
+            if len(job.prepared.json) >= LARGE:
+                job.formats = list({session.format for session in everybody})
         elif job.departures != self._channels.departures:
             job.sessions = [session for session in job.sessions[job.next :] if session in channel.members]
             job.next = 0
@@ -151,26 +169,32 @@ class Fanout:
                 session.write(made)
             else:
                 session.send(prepared)
+        self._counts.deliveries += len(sessions)
 
     def _serve_once(self, job: Job, sessions: list[Session]) -> None:
         """Must-arrive messages: not for a session whose snapshot or replay had it already."""
         prepared, channel = job.prepared, job.channel
-        if prepared.epoch is None or prepared.offset is None or prepared.channel != channel:
-            self._serve(job, sessions)
-            return
-        epoch, offset = place = (prepared.epoch, prepared.offset)
+        epoch, offset = place = (prepared.epoch or "", prepared.offset or 0)
         for session in sessions:
             given = session.channels.get(channel)
             if given is None or (given[0] == epoch and given[1] >= offset):
                 continue
             session.channels[channel] = place
             session.send(prepared)
+        self._counts.deliveries += len(sessions)
 
-    def _overflow(self, channel: str) -> None:
-        """Fails closed: sockets that would silently miss a message are sent away to resume from their position."""
-        self._counts.dropped_jobs += 1
+    def _overflow(self, prepared: Prepared, channel: str) -> None:
+        """Fails closed: sockets that would silently miss a message are sent away, in slices as well, to resume from
+        their position. What waits for them goes with them."""
         found = self._channels.get(channel)
         members = list(found.members) if found is not None else []
+        going = Job(prepared, channel, self._send_away)
+        going.sessions, going.departures = members, self._channels.departures
+        self._counts.dropped_jobs += 1
         _log.error("fanout_overflow", channel=channel, sockets=len(members), waiting=MAX_WAITING)
-        for session in members:
+        self._must_arrive = deque(job for job in self._must_arrive if job.channel != channel)
+        self._must_arrive.append(going)
+
+    def _send_away(self, job: Job, sessions: list[Session]) -> None:
+        for session in sessions:
             session.close(LOST_POSITION)

@@ -24,6 +24,7 @@ from broadcast_sync.hub.limits import Limit
 from broadcast_sync.hub.metrics import Counts, HubCollector
 from broadcast_sync.hub.router import Router
 from broadcast_sync.hub.session import CONTROL, VIEWERS, Session
+from broadcast_sync.hub.stalls import Pulse, Stalls
 from broadcast_sync.hub.wheel import Watch
 from broadcast_sync.settings import Settings
 from broadcast_sync.tokens import Identity, Tokens
@@ -89,9 +90,11 @@ class Hub:
         self.flow: Final = Limit(limits.messages_per_second, limits.messages_burst)
         self.bad: Final = Limit(limits.bad_messages / limits.bad_window_s, limits.bad_messages)
         self.control: Final = Limit(CONTROL_FRAMES_PER_SECOND, CONTROL_FRAMES_BURST)
-        self.watch: Final = Watch(limits.ping_interval_s)
+        self.watch: Final = Watch(limits.ping_interval_s, limits.drain_timeout_s)
+        self.stalls: Final = Stalls()
+        self._pulse = Pulse(self.stalls)
         self.metrics: Final = HubCollector(
-            self.counts, lambda: self.socket_count, self.channels.counts, router.counts
+            self.counts, self.stalls, lambda: self.socket_count, self.channels.counts, router.counts
         )
         """For a Prometheus registry."""
         self.stopping = False
@@ -132,8 +135,9 @@ class Hub:
         return sent / len(found.members)
 
     def start(self) -> None:
-        """Starts the fan-out and the timer in the running loop."""
+        """Starts the fan-out and the timers in the running loop."""
         loop = asyncio.get_running_loop()
+        self._pulse.start()
         self._tasks = [
             loop.create_task(self.fanout.run(), name="hub-fanout"),
             loop.create_task(self.watch.run(), name="hub-watch"),
@@ -158,6 +162,7 @@ class Hub:
             for session in list(self.sessions.values()):
                 session.abort()
             await asyncio.sleep(0)  # their connections are lost in this turn of the loop
+        self._pulse.stop()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from itertools import accumulate
+from time import monotonic
 from typing import Final
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from broadcast_sync.hub.closes import CLOSES
+from broadcast_sync.hub.stalls import BUCKETS as STALL_BUCKETS
+from broadcast_sync.hub.stalls import Stalls
 
 BUCKETS: Final = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0)
 """Upper bounds of the fan-out histogram, seconds."""
@@ -57,11 +61,13 @@ class HubCollector(Collector):
     def __init__(
         self,
         counts: Counts,
+        stalls: Stalls,
         sockets: Callable[[], int],
         subscribers: Callable[[], dict[str, int]],
         messages: Callable[[], dict[str, int]],
     ) -> None:
         self._counts = counts
+        self._stalls = stalls
         self._sockets = sockets
         self._subscribers = subscribers
         self._messages = messages
@@ -93,16 +99,26 @@ class HubCollector(Collector):
             (f"{HUB}_fanout_overflows", "Messages the fan-out had no room for", counts.dropped_jobs),
         ):
             yield CounterMetricFamily(name, text, value=value)
-        yield self._fanout()
+        yield _histogram(
+            f"{HUB}_fanout_seconds", "From publication to the last socket's write", BUCKETS, counts.fanout,
+            counts.fanout_seconds,
+        )
+        stalls = self._stalls
+        yield _histogram(
+            f"{HUB}_loop_stall_seconds", "Time the event loop was held in one go, a beat of 5 ms each",
+            STALL_BUCKETS, stalls.buckets, stalls.seconds,
+        )
+        yield GaugeMetricFamily(
+            f"{HUB}_loop_stall_max_seconds", "The longest of them in the last minute", value=stalls.longest(monotonic())
+        )
 
-    def _fanout(self) -> Metric:
-        total, buckets = 0, []
-        for bound, count in zip((*map(str, BUCKETS), "+Inf"), self._counts.fanout, strict=True):
-            total += count
-            buckets.append((bound, total))
-        family = HistogramMetricFamily(f"{HUB}_fanout_seconds", "From publication to the last socket's write")
-        family.add_metric([], buckets, sum_value=self._counts.fanout_seconds)
-        return family
+
+def _histogram(name: str, text: str, bounds: Sequence[float], counts: Sequence[int], total: float) -> Metric:
+    """`counts` has one for each bound and one for what is beyond the last."""
+    family = HistogramMetricFamily(name, text)
+    cumulated = zip((*map(str, bounds), "+Inf"), accumulate(counts), strict=True)
+    family.add_metric([], list(cumulated), sum_value=total)
+    return family
 
 
 def _labelled(family: GaugeMetricFamily | CounterMetricFamily, values: dict[str, int]) -> Metric:

@@ -82,3 +82,24 @@ class Outbox:
         old = self._frames.pop(key, None)
         if old is not None:
             self.size -= len(old)
+
+
+class Progress:
+    """Whether a client that does not keep up takes anything at all, by what its connection has not sent yet.
+
+    What the server adds meanwhile (pings, pongs) hides as many bytes that were taken: a client that asks for more than
+    it takes is making none.
+    """
+
+    __slots__ = ("_since", "_unsent")
+
+    def __init__(self, unsent: int, now: float) -> None:
+        self._unsent = unsent
+        self._since = now
+
+    def stuck_s(self, unsent: int, now: float) -> float:
+        """Seconds for which nothing is known to have been taken; 0 if something was since the last look."""
+        if unsent < self._unsent:
+            self._since = now
+        self._unsent = unsent
+        return now - self._since

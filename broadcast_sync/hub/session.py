@@ -11,7 +11,7 @@ from msgspec import UNSET
 from broadcast_sync.errors import Refusal
 from broadcast_sync.hub.channels import Place
 from broadcast_sync.hub.closes import CLOSES, DRAINING, SLOW_CONSUMER, TOO_MANY_BAD
-from broadcast_sync.hub.outbox import Outbox
+from broadcast_sync.hub.outbox import Outbox, Progress
 from broadcast_sync.hub.router import identify
 from broadcast_sync.tokens import Identity
 from broadcast_sync.wire.codecs import Codec
@@ -39,10 +39,12 @@ FRAGMENT_COST: Final = 0.01
 
 class Connection(Protocol):
     """What a session needs of its connection. `abort` cuts it without a word; `send_close` may take its time; `ping`
-    sends a heartbeat and is true if the client owes an answer to it."""
+    sends a heartbeat and is true if the client owes an answer to it; `unsent` is how many bytes the kernel would not
+    take yet."""
 
     def send_close(self, code: int, reason: str) -> None: ...
     def ping(self) -> bool: ...
+    def unsent(self) -> int: ...
     def abort(self) -> None: ...
 
 
@@ -54,8 +56,8 @@ class Session:
 
     __slots__ = (
         "_bad", "_control", "_endpoint", "_flow", "_hub", "_outbox", "_paused", "address", "auth_by", "channels",
-        "close_by", "close_code", "expires_at", "format", "id", "identity", "is_open", "next_ping", "opened_at", "path",
-        "pending", "ready", "received", "unanswered", "wake_at", "write",
+        "close_by", "close_code", "expires_at", "format", "id", "identity", "is_open", "look_at", "next_ping",
+        "opened_at", "path", "pending", "progress", "ready", "received", "unanswered", "wake_at", "write",
     )
 
     def __init__(
@@ -87,6 +89,9 @@ class Session:
         self.auth_by = inf
         self.expires_at = inf
         self.close_by = inf
+        self.look_at = inf
+        """When to see next whether a client that does not keep up takes anything."""
+        self.progress: Progress | None = None
         self.wake_at = inf
         self._outbox: Outbox | None = None
         self._paused = False
@@ -203,13 +208,15 @@ class Session:
     # --- flow and end; called by the endpoint -----------------------------------------------------------------
 
     def pause(self) -> None:
-        """The client does not read: from now on frames wait in the outbox."""
+        """The client does not read: from now on frames wait in the outbox, and it has to take something in time."""
         self._paused = True
         self.ready = False
+        self._hub.watch.stalled(self)
 
     def resume(self) -> None:
         """The client reads again: what waits goes out until it stops once more."""
         self._paused = False
+        self.look_at, self.progress = inf, None
         outbox = self._outbox
         if outbox is not None:
             while len(outbox) and not self._paused:
@@ -235,6 +242,10 @@ class Session:
         two that got none."""
         if self.is_open and self._endpoint is not None and self._endpoint.ping():
             self.unanswered += 1
+
+    def unsent(self) -> int:
+        """Bytes that the kernel would not take yet."""
+        return 0 if self._endpoint is None else self._endpoint.unsent()
 
     def abort(self) -> None:
         """Cuts the connection without a word."""

@@ -1,4 +1,5 @@
-"""One timer for all sessions: pings spread over time, pong and AUTH deadlines, token expiry, closes not answered.
+"""One timer for all sessions: pings spread over time, pong and AUTH deadlines, token expiry, clients that take
+nothing, closes not answered.
 
 A session hangs on the wheel once, at the earliest of its times, and is hung again when it has been looked at.
 """
@@ -13,12 +14,15 @@ from typing import Final, Generic, TypeVar
 
 import structlog
 
-from broadcast_sync.hub.closes import AUTH_TIMEOUT, EXPIRED, NO_PONG
+from broadcast_sync.hub.closes import AUTH_TIMEOUT, EXPIRED, NO_PONG, SLOW_CONSUMER
+from broadcast_sync.hub.outbox import Progress
 from broadcast_sync.hub.session import Session
 
 TICK_S: Final = 0.1
 CLOSE_S: Final = 5.0
 """How long a client may take to answer a close frame, or to take it."""
+LOOKS: Final = 4
+"""How often within its drain timeout a client that does not keep up is looked at."""
 MISSED: Final = 2
 """Unanswered pings after which the next one is a close (4002)."""
 
@@ -60,8 +64,9 @@ class Wheel(Generic[T]):
 class Watch:
     """Looks at each session when something of it is due. `run` is the one task; all else is called from the loop."""
 
-    def __init__(self, ping_interval_s: float) -> None:
+    def __init__(self, ping_interval_s: float, drain_timeout_s: float) -> None:
         self._interval = ping_interval_s
+        self._drain_timeout = drain_timeout_s
         self._wheel: Wheel[Session] = Wheel(monotonic())
 
     def welcome(self, session: Session, auth_timeout_s: float | None) -> None:
@@ -76,6 +81,14 @@ class Watch:
         """The session's AUTH deadline is met; it is closed in `expires_in_s` unless this is called again before."""
         session.auth_by = inf
         session.expires_at = monotonic() + expires_in_s
+        self._hang(session)
+
+    def stalled(self, session: Session) -> None:
+        """The session's client does not keep up. It has `drain_timeout_s` to take something, and again after each
+        thing it takes; one that takes nothing is closed (4001) a quarter of that later at most."""
+        now = monotonic()
+        session.progress = Progress(session.unsent(), now)
+        session.look_at = now + self._drain_timeout / LOOKS
         self._hang(session)
 
     def closing(self, session: Session) -> None:
@@ -108,9 +121,16 @@ class Watch:
                 session.close(EXPIRED)
             elif now >= session.auth_by:
                 session.close(AUTH_TIMEOUT)
+            elif session.progress is not None and now >= session.look_at:
+                self._drain(session, session.progress, now)
             elif now >= session.next_ping:
                 self._ping(session, now)
         self._hang(session)
+
+    def _drain(self, session: Session, progress: Progress, now: float) -> None:
+        if progress.stuck_s(session.unsent(), now) >= self._drain_timeout:
+            session.close(SLOW_CONSUMER)
+        session.look_at = now + self._drain_timeout / LOOKS
 
     def _ping(self, session: Session, now: float) -> None:
         if session.unanswered >= MISSED:
@@ -123,7 +143,7 @@ class Watch:
         """Hangs the session at its earliest time, unless it hangs there or earlier already."""
         at = session.close_by
         if session.is_open:
-            at = min(at, session.next_ping, session.auth_by, session.expires_at)
+            at = min(at, session.next_ping, session.auth_by, session.expires_at, session.look_at)
         if at < session.wake_at:
             session.wake_at = at
             self._wheel.hang(session, at)

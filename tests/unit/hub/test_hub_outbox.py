@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broadcast_sync.hub.outbox import Outbox
+from broadcast_sync.hub.outbox import Key, Outbox, Progress
 from broadcast_sync.wire.delivery import Delivery
 
 MUST, NEWEST, REPLY = Delivery.MUST_ARRIVE, Delivery.NEWEST_ONLY, Delivery.REPLY
@@ -74,31 +74,67 @@ def test_pop_of_an_empty_one() -> None:
         Outbox(8, 10).pop()
 
 
-Step = tuple[Delivery, int, int]
+class Model:
+    """The same rules in the plainest words: a list of what waits, oldest first."""
+
+    def __init__(self, messages: int, size: int) -> None:
+        self.messages, self.bytes = messages, size
+        self.line: list[tuple[Delivery, Key, bytes]] = []
+
+    def fits(self, line: list[tuple[Delivery, Key, bytes]], frame: bytes) -> bool:
+        waiting = sum(len(held) for _, _, held in line)
+        return not line or (len(line) < self.messages and waiting + len(frame) <= self.bytes)
+
+    def put(self, delivery: Delivery, key: Key, frame: bytes) -> bool:
+        if delivery is NEWEST:
+            self.line = [entry for entry in self.line if entry[0] is not NEWEST or entry[1] != key]
+            if self.fits(self.line, frame):
+                self.line.append((delivery, key, frame))
+            return True
+        line = list(self.line)
+        while not self.fits(line, frame):
+            news = next((entry for entry in line if entry[0] is NEWEST), None)
+            if news is None:
+                return False
+            line.remove(news)
+        self.line = [*line, (delivery, key, frame)]
+        return True
+
+    def pop(self) -> bytes:
+        return self.line.pop(0)[2]
 
 
-steps_of_all_kinds = st.lists(st.tuples(st.sampled_from(Delivery), st.integers(0, 2), st.integers(1, 40)))
+Step = tuple[Delivery, int, int] | None
+"""Delivery, kind and length of what arrives; None is the client taking one."""
 
 
-@given(st.integers(1, 6), st.integers(10, 60), steps_of_all_kinds)
-def test_against_a_model(messages: int, size: int, steps: list[Step]) -> None:
-    """Whatever arrives: bounds hold, what must arrive is there in order, of news only the newest of a kind."""
-    outbox = Outbox(messages, size)
-    kept: list[bytes] = []
-    newest: dict[tuple[str, str], bytes] = {}
-    for serial, (delivery, kind, length) in enumerate(steps):
-        key = ("c", str(kind))
-        frame = f"{serial}:".encode().ljust(length, b".")
-        if outbox.put(delivery, key, frame):
-            if delivery is NEWEST:
-                newest[key] = frame
-            else:
-                kept.append(frame)
+@given(
+    st.integers(1, 6),
+    st.integers(10, 60),
+    st.lists(st.none() | st.tuples(st.sampled_from(Delivery), st.integers(0, 2), st.integers(1, 40)), max_size=60),
+)
+def test_does_what_a_plain_model_does(messages: int, size: int, steps: list[Step]) -> None:
+    outbox, model = Outbox(messages, size), Model(messages, size)
+    for serial, step in enumerate(steps):
+        if step is None:
+            if len(outbox):
+                assert outbox.pop() == model.pop()
         else:
-            assert delivery is not NEWEST
-        assert len(outbox) <= messages
+            delivery, kind, length = step
+            frame = f"{serial}:".encode().ljust(length, b".")
+            key = ("c", str(kind))
+            assert outbox.put(delivery, key, frame) is model.put(delivery, key, frame)
+        assert len(outbox) == len(model.line) <= messages
+        assert outbox.size == sum(len(held) for _, _, held in model.line)
         assert outbox.size <= size or len(outbox) == 1
-    frames = drained(outbox)
-    assert [frame for frame in frames if frame not in newest.values()] == kept
-    assert all(frame in kept or frame in newest.values() for frame in frames)
+    assert drained(outbox) == [held for _, _, held in model.line]
     assert outbox.size == 0
+
+
+def test_progress_is_what_was_taken() -> None:
+    progress = Progress(1000, 0.0)
+    assert progress.stuck_s(1000, 2.5) == 2.5
+    assert progress.stuck_s(999, 5.0) == 0  # one byte is enough to live on
+    assert progress.stuck_s(1010, 7.5) == 2.5  # a ping of ours is no merit of the client's
+    assert progress.stuck_s(1010, 15.0) == 10.0
+    assert progress.stuck_s(900, 17.5) == 0
