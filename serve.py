@@ -204,7 +204,7 @@ class Node:
         async with asyncio.TaskGroup() as tasks:
             for loop in (
                 self.mirror.run, self._lease.run, self._director.run, self.publisher.run, self.ledger.run,
-                self.tally.run, self._read_cues, self._keep_time,
+                self.tally.run, self.ballots.run, self._read_cues, self._keep_time,
             ):
                 tasks.create_task(loop(), name=loop.__qualname__)
 

@@ -1,6 +1,7 @@
 """Who somebody is: JWTs signed with our own Ed25519 key, or with a key the operator trusts (EdDSA or RS256).
 
-Claims: `sub` (1 to 128 characters), `org`, `roles`, `exp`. The key is made on first start and kept with mode 0600.
+Claims: `sub` (1 to 128 characters), `org`, `roles`, `exp`, and OpenID Connect's `phone_number_verified`.
+The key is made on first start and kept with mode 0600.
 """
 
 from __future__ import annotations
@@ -25,13 +26,15 @@ ROLES: Final = frozenset({"user", "screen", "control", "viewer", "moderator", "a
 
 
 class Identity(Struct, frozen=True):
-    """A checked token. `expires_ms` in Unix milliseconds; it is taken for `leeway_ms` longer, as clocks differ."""
+    """A checked token. `expires_ms` in Unix milliseconds; it is taken for `leeway_ms` longer, as clocks differ.
+    `phone_verified` as whoever signed the token says."""
 
     user_id: str
     organisation: str
     roles: frozenset[str]
     expires_ms: int
     leeway_ms: int = 0
+    phone_verified: bool = False
 
     def has(self, *roles: str) -> bool:
         """True if any of `roles`, or `admin`, is held."""
@@ -49,6 +52,7 @@ class _Claims(Struct, frozen=True):
     org: Annotated[str, Meta(min_length=1, max_length=63)]
     roles: Annotated[list[Annotated[str, Meta(max_length=32)]], Meta(max_length=16)]
     exp: int
+    phone_number_verified: bool = False
 
 
 def write_secret(path: Path, content: bytes) -> None:
@@ -149,6 +153,7 @@ class Tokens:
             except (jwt.InvalidTokenError, msgspec.ValidationError) as error:
                 raise Refusal("UNAUTHENTICATED", f"The token is not valid: {error}") from None
             return Identity(
-                claims.sub, claims.org, frozenset(claims.roles), claims.exp * 1000, self._leeway_s * 1000
+                claims.sub, claims.org, frozenset(claims.roles), claims.exp * 1000, self._leeway_s * 1000,
+                claims.phone_number_verified,
             )
         raise Refusal("UNAUTHENTICATED", "The token is not signed by a trusted key.")

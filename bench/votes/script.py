@@ -93,10 +93,14 @@ class Bench:
         if shown is None or data is None:
             raise SystemExit("no rules")
         keys, window_id = self.gates.shards[0], self.window.window_id
-        asked = Desk(shown, self.window, WindowRules(data, shown, self.window), [keys]).ask("c1", "free", 1)
+        asked = Desk(shown, self.window, WindowRules(data, shown, self.window), [keys]).ask(
+            "c1", "free", 1, self.window.opens_ms + 1
+        )
         order = asked.orders[0]
         orders = script_orders({order.id: order.data})
-        names = (keys.gate(window_id), keys.tally(window_id), keys.stream)
+        names = (
+            keys.gate(window_id), keys.tally(window_id), keys.stream, keys.refused(window_id), keys.shared(window_id)
+        )
 
         def ballot(voter: str) -> bytes:
             now = self.window.opens_ms + 1

@@ -64,10 +64,27 @@ class ShardKeys:
         return f"{self._prefix}:tally:{window_id}"
 
     def refused(self, window_id: str) -> str:
-        """Hash: error code -> ballots refused with it, of a window in this shard."""
+        """Hash: code -> attempts that were refused with it in a window."""
         return f"{self._prefix}:refused:{window_id}"
 
+    def refusers(self, window_id: str) -> str:
+        """Hash: node -> the number of its last report of refusals that was added to `refused`."""
+        return f"{self._prefix}:refusers:{window_id}"
+
+    def shared(self, window_id: str) -> str:
+        """Hash: what all voters of this shard share in a window, by claim and contestant."""
+        return f"{self._prefix}:shared:{window_id}"
+
     def book(self, scope: str, voter: str) -> str:
-        """Hash: all that is remembered of a voter within `scope` (an episode): `#name` -> what is used of the claim
-        `name`, `=id` -> the first answer to the client's ballot `id`, `!` -> when the book may be forgotten."""
+        """Hash: all that is remembered of a voter within `scope` (an episode, a day, all of a show): `#name` -> what
+        is used of the claim `name`, `=id` -> the first answer to the client's ballot `id`, `!` -> when the book may be
+        forgotten. A scope has two parts or more, the second never a voter's word, so that no two books meet."""
         return f"{self._prefix}:book:{scope}:{voter}"
+
+    def wallet(self, voter: str) -> str:
+        """Hash: `paid` -> votes that never expire, `lots` -> msgpack [expiry ms, lot, votes, ...], soonest first."""
+        return f"{self._prefix}:wallet:{voter}"
+
+    def credit(self, key: str) -> str:
+        """String: the first answer to the credit with this idempotency key."""
+        return f"{self._prefix}:credit:{key}"

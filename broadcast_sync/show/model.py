@@ -13,13 +13,15 @@ Voting = Literal["IDLE", "OPEN", "CLOSING", "CLOSED"]
 
 
 class Show(Struct, frozen=True):
-    """The episode on air. `episode_ref` is the ledger's short name of it."""
+    """The episode on air. `episode_ref` is the ledger's short name of it, `timezone` the IANA name of the zone in which
+    the show's days begin and end."""
 
     show_id: str
     episode: int
     title: str
     episode_ref: int
     contestants: tuple[ContestantInfo, ...]
+    timezone: str = "UTC"
 
 
 class Performance(Struct, frozen=True):
@@ -29,13 +31,15 @@ class Performance(Struct, frozen=True):
 
 
 class Ruleset(Struct, frozen=True):
-    """A ruleset as a window holds it: frozen, with its canonical hash; `rules` are plain words for people."""
+    """A ruleset as a window holds it: frozen. `rules` are plain words for people; `canonical` is the whole of it, the
+    text whose SHA-256 is `hash`."""
 
     name: str
     hash: str
     rules: dict[str, Any]
     rounds: int = 0
     """After how many rounds a season ends; 0 without rounds."""
+    canonical: str = ""
 
 
 class Window(Struct, frozen=True):

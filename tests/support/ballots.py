@@ -18,7 +18,8 @@ from broadcast_sync.tokens import Identity
 from broadcast_sync.wire.client import Vote
 from broadcast_sync.wire.codecs import JSON, Codec
 from broadcast_sync.wire.server import ContestantInfo, Data, VoteAck
-from voting.ballot.ruleset import RulesetData, parse
+from voting.ballot.library import parse
+from voting.ballot.ruleset import RulesetData
 
 CONTESTANTS = (
     ContestantInfo("c1", 1, "Sokha", "", "active"),
@@ -32,11 +33,12 @@ text = "Small limits, so that a short run of ballots meets all of them."
 max_vote_count = 6
 
 [[claims]]
-kind = "rate"
+kind = "pace"
 name = "votes"
 scope = "episode"
 limit = 6
 period_s = 10
+burst = 6
 word = "votesPerTenSeconds"
 
 [types.free]

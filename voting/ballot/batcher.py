@@ -148,7 +148,11 @@ class Batcher:
     async def _call(self, batch: list[Waiting]) -> None:
         answers = [UNKNOWN_ANSWER] * len(batch)
         window_id = batch[0][0]
-        keys = (self._keys.gate(window_id), self._keys.tally(window_id), self._keys.stream)
+        shard = self._keys
+        keys = (
+            shard.gate(window_id), shard.tally(window_id), shard.stream, shard.refused(window_id),
+            shard.shared(window_id),
+        )
         try:
             orders = script_orders({entry[1].id: entry[1].data for entry in batch})
             ballots = script_batch([entry[2] for entry in batch])

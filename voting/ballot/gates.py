@@ -16,7 +16,8 @@ from broadcast_sync.errors import Refusal, SettingsError
 from broadcast_sync.settings import Settings
 from broadcast_sync.show.model import Ruleset, Show, Stage, Window
 from broadcast_sync.wire.server import ContestantInfo
-from voting.ballot.ruleset import RulesetData, shipped
+from voting.ballot.library import shipped
+from voting.ballot.ruleset import CapRule, RulesetData, thaw
 
 
 class ShardFence(Struct, frozen=True):
@@ -43,13 +44,16 @@ class Opened(Struct, frozen=True, rename="camel"):
     rules_hash: str
     rules: dict[str, object]
     contestants: tuple[ContestantInfo, ...]
+    canonical: str = ""
+    timezone: str = "UTC"
+    round: int = 0
 
     @classmethod
     def of(cls, show: Show, window: Window) -> Opened:
         rules = window.ruleset
         return cls(
             show.show_id, show.episode, show.episode_ref, window.opens_ms, window.closes_ms, window.hard_closes_ms,
-            rules.name, rules.hash, rules.rules, window.contestants,
+            rules.name, rules.hash, rules.rules, window.contestants, rules.canonical, show.timezone, window.round,
         )
 
 
@@ -79,12 +83,22 @@ class Gates:
             raise Refusal("CUE_REJECTED", f"There is no ruleset {str(name)[:64]!r}; {self._known()}.")
         if data.test_only and not self._tests_allowed():
             raise Refusal("CUE_REJECTED", f"The ruleset {data.name} is for tests; voting.allow_unlimited forbids it.")
+        for rule in data.claims + tuple([rule for kind in data.types.values() for rule in kind.claims]):
+            if isinstance(rule, CapRule) and rule.limit // len(self.shards) < data.max_vote_count:
+                raise Refusal(
+                    "CUE_REJECTED",
+                    f"The cap {rule.name} of {rule.limit} leaves each of the {len(self.shards)} shards less than the "
+                    f"{data.max_vote_count} votes that one ballot of {data.name} may hold.",
+                )
         return data.frozen()
 
     def rules(self, held: Ruleset) -> RulesetData | None:
-        """The whole ruleset that a window holds; None if this node does not have exactly that one."""
-        data = self._rulesets.get(held.name)
-        return data if data is not None and data.hash() == held.hash else None
+        """The whole ruleset that a window holds, whether this node ships it or not; None if it has rules that this
+        version does not know."""
+        try:
+            return thaw(held)
+        except (ValueError, msgspec.MsgspecError):
+            return None
 
     async def opening(self, stage: Stage) -> None:
         """Opens `stage.window` in every shard and tells the ledger of it. ValueError if the stage has no window."""

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 import msgspec
 import structlog
 from asyncpg.pgproto.pgproto import UUID as FastUUID  # ten times as fast as the standard library's
 from msgspec import UNSET, Raw, UnsetType
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
 
+from broadcast_sync.bus.connect import VALKEY_ERRORS
 from broadcast_sync.bus.keys import shard_of
 from broadcast_sync.clock import Clock
 from broadcast_sync.errors import Refusal
@@ -25,11 +25,13 @@ from broadcast_sync.wire.codecs import MSGPACK, Codec
 from broadcast_sync.wire.server import Data, VoteAck
 from voting.ballot.answer import BEFORE, BROKEN, ENDED, FAILED, NOT_OPEN, TAKEN, UNKNOWN, Answer, decode_first
 from voting.ballot.batcher import Batcher, Room
-from voting.ballot.claims import RATE
+from voting.ballot.claims import WAITS
 from voting.ballot.desk import Desk, ballot_of
 from voting.ballot.gates import Gates
 from voting.ballot.metrics import BallotMetrics
+from voting.ballot.refusals import Refusals
 from voting.ballot.rules import Ruled, WindowRules
+from voting.ballot.standing import left, marked
 
 METADATA_BYTES: Final = 1024
 RETRY_S: Final = 1.0
@@ -79,9 +81,11 @@ class BallotIntake:
         """`client` stays the caller's and should allow two connections a shard beside its other users."""
         self.metrics: Final = BallotMetrics()
         self._client = client
+        self._clock = clock
         self._gates = gates
         self._stage = stage
         self._shards = gates.shards
+        self.refusals: Final = Refusals(client, gates.shards[0])
         self._room = Room(settings.voting.queue_max)
         self.metrics.waiting = lambda: self._room.taken
         self._batchers = [
@@ -100,36 +104,52 @@ class BallotIntake:
                 raise Refusal("BAD_MESSAGE", "The text has characters that cannot be written down.") from None
         except Refusal as refusal:
             self.metrics.refused[refusal.code] += 1
+            window = self._stage().window
+            if window is not None:
+                self.refusals.count(window.window_id, refusal.code)
             raise
 
     async def remaining(self, identity: Identity) -> dict[str, int] | None:
-        """What a voter may still cast under the current window's rules, by name (`free`); None if there is no window
-        or the engine does not say."""
-        try:
-            desk = self._current(self._stage())
-        except Refusal:
-            desk = None  # the rules are not known here; voting says so
+        """What a voter may still cast under the current window's rules, by name (`free`, `paid`); None if there is no
+        window or the engine does not say."""
+        desk = self._known_desk()
         if desk is None:
             return None
-        limits = desk.rules.limits()
-        if not limits:
-            return {}
+        now_ms = self._clock.now_ms()
         keys = self._shards[shard_of(identity.user_id, len(self._shards))]
         try:
-            used: list[Any] = [
-                await self._client.hget(keys.book(limit.scope, identity.user_id), f"#{limit.counter}")
-                for limit in limits
-            ]
-            return {
-                limit.shows: max(0, limit.limit - int(spent or 0)) for limit, spent in zip(limits, used, strict=True)
-            }
-        except (RedisError, OSError, ValueError):
+            limits = desk.rules.limits(desk.rules.day(now_ms))
+            return await left(self._client, keys, identity.user_id, limits, now_ms) if limits else {}
+        except (*VALKEY_ERRORS, ValueError, msgspec.MsgspecError):
             return None  # for display only: the next answer will tell, and the batcher reports the engine
 
+    async def voted(self, identity: Identity) -> set[str] | None:
+        """The contestants of the current window whom a voter cannot vote for again, where the rules allow one vote
+        each; None if there is no window or the engine does not say."""
+        desk = self._known_desk()
+        if desk is None:
+            return None
+        once = {contestant.id: desk.rules.once(contestant.id) for contestant in desk.window.contestants}
+        keys = self._shards[shard_of(identity.user_id, len(self._shards))]
+        claims = {contestant: claim for contestant, claim in once.items() if claim is not None}
+        try:
+            return await marked(self._client, keys, identity.user_id, claims)
+        except VALKEY_ERRORS:
+            return None
+
+    async def run(self) -> None:
+        """Reports this node's own refusals to the engine now and then, until cancelled."""
+        await self.refusals.run()
+
     async def drain(self) -> None:
-        """Returns when every ballot handled so far has been answered; for a stop that loses no answer."""
+        """Returns when every ballot handled so far has been answered and every refusal reported; for a stop that loses
+        no answer. What an engine that is away cannot be told is logged."""
         for batcher in self._batchers:
             await batcher.drain()
+        try:
+            await self.refusals.flush()
+        except VALKEY_ERRORS as error:
+            _log.error("refusals_unreported", error=repr(error))
 
     def _take(self, session: Voter, vote: Vote, received_ms: int) -> None:
         stage = self._stage()
@@ -153,27 +173,36 @@ class BallotIntake:
             # Too late to count; yet it may be a retry of one that was taken in time, and then it gets that answer.
             asked = desk.lookup
         else:
-            asked = desk.ask(vote.contestant_id, vote.vote_type, vote.vote_count)
+            asked = desk.ask(vote.contestant_id, vote.vote_type, vote.vote_count, received_ms)
+            if asked.ruled.phone and not identity.phone_verified:
+                raise Refusal("PHONE_NOT_VERIFIED")
         order = asked.orders[shard]
         ballot = ballot_of(order, asked.ruled, voter, vote, vote_id, received_ms, metadata)
         answered = partial(self._answered, session, vote, desk.rules, asked.ruled, vote_id)
         if not self._batchers[shard].put(desk.window.window_id, order, ballot, received_ms, answered):
             raise Refusal("BUSY", retry_after=RETRY_S)
 
+    def _known_desk(self) -> Desk | None:
+        """The current window's desk for those who only read; None as well if its rules are not known here."""
+        try:
+            return self._current(self._stage())
+        except Refusal:
+            return None  # voting says so
+
     def _current(self, stage: Stage) -> Desk | None:
         """The desk of the stage's window, made anew when the window changes; None without a window. Raises Refusal
-        BUSY if this node does not have the window's rules."""
+        BUSY if this version does not know the window's rules."""
         show, window, desk = stage.show, stage.window, self._desk
         if show is None or window is None:
             return None
         if desk is None or desk.window is not window or desk.show is not show:
             held = window.ruleset
-            data = self._gates.rules(held)
+            data = None if held == self._rules_missing else self._gates.rules(held)
             if data is None:
                 if self._rules_missing != held:
                     _log.error("ballot_rules_missing", ruleset=held.name, hash=held.hash)
                 self._rules_missing = held
-                raise Refusal("BUSY", "This server does not have the rules of this vote.", retry_after=RETRY_S)
+                raise Refusal("BUSY", "This server does not know the rules of this vote.", retry_after=RETRY_S)
             desk = self._desk = Desk(show, window, WindowRules(data, show, window), self._shards)
         return desk
 
@@ -206,7 +235,8 @@ class BallotIntake:
         self.metrics.replayed += 1
         session.reply(VoteAck(
             vote.id, str(FastUUID(ack.vote_id)), "queued", ack.contestant_id, ack.vote_type, ack.vote_count,
-            {name: first.left[index] for index, name in rules.shown.get(ack.vote_type, ())}, True,
+            {name: first.left[index] for index, name in rules.shown.get(ack.vote_type, ()) if index < len(first.left)},
+            True,
         ))
 
 
@@ -215,7 +245,7 @@ def _refusal(answer: Answer, ruled: Ruled) -> Refusal:
     if verdict == FAILED:
         index, wait_ms = answer.values
         claim = ruled.claims[index]
-        return Refusal(claim.code, retry_after=wait_ms / 1000 if claim.kind == RATE else None)
+        return Refusal(claim.code, retry_after=wait_ms / 1000 if claim.kind in WAITS else None)
     if verdict == NOT_OPEN:
         return Refusal("VOTING_CLOSED")
     if verdict == ENDED:

@@ -1,70 +1,127 @@
-"""Rulesets as data: TOML that compiles to claims, its canonical hash, and its plain words for people."""
+"""Rulesets as data: the rules there are, a whole ruleset, its canonical text and hash."""
 
 from __future__ import annotations
 
-import tomllib
-from collections.abc import Mapping
 from hashlib import sha256
-from importlib.resources import files
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
 from msgspec import Meta, Struct
 
-from broadcast_sync.errors import CODES, StartError
 from broadcast_sync.show.model import Ruleset
 
-Name = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_-]{0,31}$")]
-Word = Annotated[str, Meta(pattern=r"^([a-z][A-Za-z0-9]{0,63})?$")]
+Name = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_-]{0,31}\Z")]
+Word = Annotated[str, Meta(pattern=r"^([a-z][A-Za-z0-9]{0,63})?\Z")]
+Code = Annotated[str, Meta(pattern=r"^[A-Z][A-Z_]{0,63}\Z")]
 Limit = Annotated[int, Meta(ge=1, le=1_000_000_000)]
+Period = Annotated[int, Meta(ge=1, le=86_400)]
+Scope = Literal["episode", "window", "round", "day", "show"]
+"""Within what a limit counts. A day is the calendar day in the show's time zone; a round is the show's."""
+Per = Literal["", "contestant", "category"]
+"""Whether a limit holds for each contestant, or each category of contestants, by itself."""
+Counts = Literal["votes", "ballots"]
+"""What a limit counts; a ballot may hold several votes. Weights count in the result, never in a limit."""
 
 VOTES_MAX: Final = 1_000_000
 """The most votes in one ballot under any ruleset; times the largest weight it still fits the ledger's integer."""
 
 
 class CounterRule(Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="counter"):
-    """At most `limit` votes of a voter within `scope`."""
+    """At most `limit` of a voter within `scope`."""
 
     name: Name
-    scope: Literal["episode"]
+    scope: Scope
     limit: Limit
-    code: str
+    code: Code
+    per: Per = ""
+    counts: Counts = "votes"
     shows: Word = ""
     word: Word = ""
 
 
-class RateRule(Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="rate"):
-    """At most `limit` votes of a voter at once and `limit` each `period_s` after that; starts afresh with each
-    `scope`."""
+class OnceRule(Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="once"):
+    """One ballot of a voter within `scope`, or one `per` contestant or category."""
 
     name: Name
-    scope: Literal["episode"]
+    scope: Scope
+    per: Per = ""
+    code: Code = "ALREADY_VOTED"
+
+
+class RateRule(Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="rate"):
+    """Never more than `limit` of a voter in any `period_s` seconds, wherever they begin; starts afresh with each
+    `scope`. Kept to a twentieth of the period, always in the stricter direction."""
+
+    name: Name
+    scope: Scope
     limit: Limit
-    period_s: Annotated[int, Meta(ge=1, le=86_400)]
-    code: str = "RATE_LIMIT"
+    period_s: Period
+    per: Per = ""
+    counts: Counts = "votes"
+    code: Code = "RATE_LIMIT"
     word: Word = ""
 
 
-Rule = CounterRule | RateRule
+class PaceRule(Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="pace"):
+    """An even pace (GCRA): at most `burst` of a voter at once after a rest, and then one each `period_s / limit`. In
+    the first period as many as `burst + limit` may pass."""
+
+    name: Name
+    scope: Scope
+    limit: Limit
+    period_s: Period
+    burst: Limit
+    per: Per = ""
+    counts: Counts = "votes"
+    code: Code = "RATE_LIMIT"
+    word: Word = ""
+
+
+class DebitRule(Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="debit"):
+    """Every vote is paid from an account of the voter's wallet: `paid` votes never expire, those of a `bundle` do and
+    what expires first is spent first."""
+
+    name: Name
+    account: Literal["paid", "bundle"]
+    code: Code
+    shows: Word = ""
+
+
+class CapRule(Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="cap"):
+    """Never more than `limit` votes for one contestant, of all voters together, in any `period_s` seconds of a window.
+    Each shard keeps `limit / shards`, rounded down: with voters spread unevenly a contestant gets somewhat less."""
+
+    name: Name
+    limit: Limit
+    period_s: Period
+    code: Code = "RATE_LIMIT"
+    word: Word = ""
+
+
+Rule = CounterRule | OnceRule | RateRule | PaceRule | DebitRule | CapRule
 
 
 class TypeRule(Struct, frozen=True, forbid_unknown_fields=True):
-    """One vote type: what a vote of it weighs and what it uses up beside the claims of every type."""
+    """One vote type: what a vote of it weighs, what it uses up beside the claims of every type, and what its voter
+    must be; a voter without a verified phone gets PHONE_NOT_VERIFIED."""
 
     weight: Annotated[int, Meta(ge=1, le=1_000)] = 1
-    claims: tuple[Rule, ...] = ()
+    requires: Literal["", "phone_verified"] = ""
+    claims: Annotated[tuple[Rule, ...], Meta(max_length=16)] = ()
 
 
 class RulesetData(Struct, frozen=True, forbid_unknown_fields=True):
-    """A whole ruleset. `word` of a rule is the key under which `words` shows its limit. What a voter has used, and the
-    first answers, are remembered until `keep_days` after the hard close of the window they voted in last."""
+    """A whole ruleset. `word` of a rule is the key under which `words` shows its limit, `shows` the name under which
+    answers tell what is left. What a voter has used, and the first answers, are remembered until `keep_days` after the
+    hard close of the window they voted in last. `rounds` is after how many rounds a season ends; 0 without rounds."""
 
     name: Name
     text: Annotated[str, Meta(min_length=1, max_length=500)]
     max_vote_count: Annotated[int, Meta(ge=1, le=VOTES_MAX)]
     types: Annotated[dict[Name, TypeRule], Meta(min_length=1, max_length=32)]
-    claims: tuple[Rule, ...] = ()
+    claims: Annotated[tuple[Rule, ...], Meta(max_length=16)] = ()
     keep_days: Annotated[int, Meta(ge=1, le=366)] = 7
+    rounds: Annotated[int, Meta(ge=0, le=10_000)] = 0
     test_only: bool = False
 
     def rules_of(self, vote_type: str) -> tuple[Rule, ...]:
@@ -80,42 +137,29 @@ class RulesetData(Struct, frozen=True, forbid_unknown_fields=True):
         return sha256(self.canonical()).hexdigest()
 
     def words(self) -> dict[str, Any]:
-        """The rules for people and pages, in camelCase: name, voteTypes, maxVoteCount, text, and each limit that
-        has a word (`freeVotesPerEpisode`, `votesPerMinute`)."""
+        """The rules for people and pages, in camelCase: name, voteTypes, maxVoteCount, text, rounds if there are any,
+        and each limit that has a word (`freeVotesPerEpisode`, `votesPerMinute`)."""
         shown: dict[str, Any] = {"name": self.name}
         for kind in self.types:
-            shown.update({rule.word: rule.limit for rule in self.rules_of(kind) if rule.word})
+            for rule in self.rules_of(kind):
+                if not isinstance(rule, OnceRule | DebitRule) and rule.word:
+                    shown[rule.word] = rule.limit
+        if self.rounds:
+            shown["rounds"] = self.rounds
         return {**shown, "voteTypes": list(self.types), "maxVoteCount": self.max_vote_count, "text": self.text}
 
     def frozen(self) -> Ruleset:
-        """What a window holds of these rules."""
-        return Ruleset(self.name, self.hash(), self.words())
+        """What a window holds of these rules: all of them."""
+        text = self.canonical()
+        return Ruleset(self.name, sha256(text).hexdigest(), self.words(), self.rounds, text.decode())
 
 
-def parse(text: str, source: str) -> RulesetData:
-    """The ruleset in a TOML text. Raises StartError, naming `source` and what is wrong in it."""
-    try:
-        data = msgspec.convert(tomllib.loads(text), RulesetData)
-    except (tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
-        raise StartError(f"{source}: not a ruleset: {error}") from None
-    for kind in data.types:
-        rules = data.rules_of(kind)
-        names = [rule.name for rule in rules]
-        if len(set(names)) < len(names):
-            raise StartError(f"{source}: vote type {kind} has two claims of the same name")
-        for rule in rules:
-            if rule.code not in CODES:
-                raise StartError(f"{source}: claim {rule.name} has the unknown code {rule.code}")
-            if isinstance(rule, RateRule) and rule.limit < data.max_vote_count:
-                raise StartError(f"{source}: max_vote_count is above the rate {rule.name}: such a ballot never passes")
+def thaw(held: Ruleset) -> RulesetData:
+    """The rules that a window holds, whatever rulesets this program ships. Raises ValueError when the text is not the
+    one that was hashed, or has rules that this version does not know."""
+    if sha256(held.canonical.encode()).hexdigest() != held.hash:
+        raise ValueError(f"the text of ruleset {held.name} does not have the hash {held.hash}")
+    data = msgspec.json.decode(held.canonical, type=RulesetData)
+    if data.name != held.name:
+        raise ValueError(f"ruleset {held.name} has the text of {data.name}")
     return data
-
-
-def shipped() -> Mapping[str, RulesetData]:
-    """The rulesets that come with the package, by name. Raises StartError if one is broken."""
-    found: dict[str, RulesetData] = {}
-    for file in sorted(files("voting.ballot").joinpath("rulesets").iterdir(), key=lambda file: file.name):
-        if file.name.endswith(".toml"):
-            data = parse(file.read_text("utf-8"), file.name)
-            found[data.name] = data
-    return found

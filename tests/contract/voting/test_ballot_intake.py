@@ -122,7 +122,9 @@ async def test_who_may_not_vote_is_told_so_first(node: Node) -> None:
         (vote(contestant=""), "INVALID_CONTESTANT"),
         (vote(contestant="x" * 10_000), "INVALID_CONTESTANT"),
         (vote(contestant="c3"), "CONTESTANT_ELIMINATED"),
-        (vote(kind="paid"), "INVALID_VOTE_TYPE"),
+        (vote(kind="super"), "INVALID_VOTE_TYPE"),
+        (vote(kind="x" * 10_000), "INVALID_VOTE_TYPE"),
+        (vote(kind="sms"), "PHONE_NOT_VERIFIED"),
         (vote(count=0), "INVALID_VOTE_COUNT"),
         (vote(count=-1), "INVALID_VOTE_COUNT"),
         (vote(count=101), "INVALID_VOTE_COUNT"),
@@ -171,9 +173,9 @@ def session_id(session: FakeSession) -> str:
 async def test_remaining_is_what_the_next_ack_would_start_from(node: Node, valkey: Redis) -> None:
     session = FakeSession()
     assert session.identity is not None
-    assert await node.intake.remaining(session.identity) == {"free": 5}
+    assert await node.intake.remaining(session.identity) == {"free": 5, "paid": 0, "bundle": 0, "sms": 50}
     await node.answer(session, vote(count=3))
-    assert await node.intake.remaining(session.identity) == {"free": 2}
+    assert await node.intake.remaining(session.identity) == {"free": 2, "paid": 0, "bundle": 0, "sms": 50}
     await valkey.hset(node.book("u1"), "#free", "junk")
     assert await node.intake.remaining(session.identity) is None
     node.stage = msgspec.structs.replace(node.stage, window=None, voting="IDLE")
@@ -278,16 +280,17 @@ async def test_the_rate_tells_when_to_come_back(valkey: Redis) -> None:
     node = Node(valkey, settings)
     await node.gates.opening(node.stage)
     at = node.window.opens_ms
-    # 99 of the minute's 100 votes are used: one more passes, the next has to wait for its 600 ms
-    await valkey.hset(node.book("u1"), "#votes", at + 99 * 600)
+    # 99 of the minute's 100 votes are used, 40 of them a while ago: one more passes, the next has to wait for those
+    await valkey.hset(node.book("u1"), "#votes", msgspec.msgpack.encode([at - 50_000, 40, at, 59]))
     session = FakeSession()
     node.put(session, vote("a"))
     node.put(session, vote("b"))
     await node.intake.drain()
     refusal = session.answers[1]
     assert isinstance(refusal, Refusal)
-    assert (refusal.code, refusal.retry_after, refusal.retryable) == ("RATE_LIMIT", 0.6, True)
-    assert await node.answer(session, vote("b"), at + 600) == (session_id(session), {"free": 3}, False)
+    assert (refusal.code, refusal.retry_after, refusal.retryable) == ("RATE_LIMIT", 10.0, True)
+    assert await node.answer(session, vote("b"), at + 9_999) == "RATE_LIMIT"
+    assert await node.answer(session, vote("b"), at + 10_000) == (session_id(session), {"free": 3}, False)
 
 
 async def test_voters_are_spread_over_shards_and_summed(valkey: Redis) -> None:
@@ -341,13 +344,14 @@ async def test_a_broken_key_costs_its_own_ballot_only(node: Node, valkey: Redis)
     assert await node.gates.tallies(window_id) == {"c1": 2}
 
 
-@pytest.mark.parametrize("broken", ["stream", "tally"])
+@pytest.mark.parametrize("broken", ["stream", "tally", "refused"])
 async def test_a_broken_shard_refuses_the_batch_before_anything_is_written(
     node: Node, valkey: Redis, broken: str
 ) -> None:
     keys, window_id = node.gates.shards[0], node.window.window_id
     await valkey.delete(keys.stream)
-    await valkey.set(keys.stream if broken == "stream" else keys.tally(window_id), "junk")
+    names = {"stream": keys.stream, "tally": keys.tally(window_id), "refused": keys.refused(window_id)}
+    await valkey.set(names[broken], "junk")
     before = sorted(await valkey.keys())
     assert await node.answer(FakeSession(), vote()) == "TRY_AGAIN"
     assert sorted(await valkey.keys()) == before
@@ -423,10 +427,11 @@ async def test_one_sessions_fault_leaves_the_others_their_answers(node: Node) ->
 
 async def test_memory_of_a_window_ends(node: Node, valkey: Redis) -> None:
     await node.answer(FakeSession(), vote())
+    assert await node.answer(FakeSession(), vote("b", count=5)) == "NO_FREE_VOTES"
     await node.gates.fence(node.window.window_id)
     stream = node.gates.shards[0].stream.encode()
     ttls = {key: await valkey.pttl(key) for key in await valkey.keys() if key != stream}
-    assert len(ttls) == 3
+    assert len(ttls) == 4
     assert all(ttl > 0 for ttl in ttls.values()), ttls
 
 

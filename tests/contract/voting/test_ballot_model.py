@@ -74,7 +74,10 @@ class Model:
         self.arrival[press.voter] = arrival
         self.used[press.voter, press.kind] = used
         self.tally[press.contestant] = self.tally.get(press.contestant, 0) + press.count * weight
-        left = self.first[press.voter, press.id] = {press.kind: limit - used}
+        left = {"free": 12, "super": 2}
+        for kind in left:
+            left[kind] -= self.used.get((press.voter, kind), 0)
+        self.first[press.voter, press.id] = left
         return left, False
 
     def _rules(self, press: Press) -> str | None:

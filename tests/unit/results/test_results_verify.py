@@ -24,7 +24,7 @@ from broadcast_sync.wire.server import ContestantInfo
 from results.certificate import certificate
 from results.verify import examine, verify
 from voting.ballot.gates import ShardFence
-from voting.ballot.ruleset import shipped
+from voting.ballot.library import shipped
 from voting.ledger.account import Account, Line
 
 OPENS = 1_800_000_000_000

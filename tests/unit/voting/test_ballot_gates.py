@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
 from typing import Literal, cast
 
 import msgspec
@@ -10,8 +11,10 @@ from redis.asyncio import Redis
 
 from broadcast_sync.errors import Refusal, SettingsError
 from broadcast_sync.settings import Server, Settings, Voting
+from broadcast_sync.show.model import Ruleset
+from tests.support.ballots import BRISK
 from voting.ballot.gates import Gates
-from voting.ballot.ruleset import shipped
+from voting.ballot.library import parse, shipped
 
 NO_ENGINE = cast(Redis, None)
 
@@ -56,3 +59,24 @@ def test_a_window_gets_the_very_rules_it_holds_or_none() -> None:
     assert gates().rules(held) == shipped()["xfactor"]
     assert gates().rules(msgspec.structs.replace(held, hash="0" * 64)) is None
     assert gates().rules(msgspec.structs.replace(held, name="nope")) is None
+    assert gates().rules(msgspec.structs.replace(held, canonical=held.canonical.replace("5", "6", 1))) is None
+
+
+def test_rules_of_a_window_are_known_where_no_file_of_that_name_is() -> None:
+    held = parse(BRISK, "brisk").frozen()
+    assert gates().rules(held) == parse(BRISK, "brisk")
+
+
+def test_rules_of_a_newer_version_are_not_guessed() -> None:
+    text = shipped()["xfactor"].canonical().decode().replace('"rounds":0', '"rounds":0,"seasons":3')
+    assert "seasons" in text
+    held = Ruleset("xfactor", sha256(text.encode()).hexdigest(), {}, canonical=text)
+    assert gates().rules(held) is None
+
+
+def test_a_cap_that_no_shard_could_keep_is_refused() -> None:
+    data = parse(BRISK + '\n[[types.super.claims]]\nkind = "cap"\nname = "all"\nlimit = 20\nperiod_s = 60\n', "x")
+    settings = Settings(voting=Voting(ruleset="brisk", shards=4))
+    with pytest.raises(Refusal, match="cap all of 20 leaves each of the 4 shards less than the 6 votes"):
+        Gates(settings, NO_ENGINE, {"brisk": data}).ruleset(None)
+    assert Gates(Settings(voting=Voting(ruleset="brisk", shards=3)), NO_ENGINE, {"brisk": data}).ruleset(None)
