@@ -98,9 +98,7 @@ class Bench:
         )
         order = asked.orders[0]
         orders = script_orders({order.id: order.data})
-        names = (
-            keys.gate(window_id), keys.tally(window_id), keys.stream, keys.refused(window_id), keys.shared(window_id)
-        )
+        names = (keys.gate(window_id), keys.tally(window_id), keys.stream, keys.refused(window_id))
 
         def ballot(voter: str) -> bytes:
             now = self.window.opens_ms + 1
@@ -110,7 +108,7 @@ class Bench:
             count = 0
             while time.perf_counter() < until:
                 ballots = [ballot(f"{name}-{count + n}") for n in range(batch)]
-                reply = await script(self.client, names, (window_id, orders, script_batch(ballots)))
+                reply = await script(self.client, names, (window_id, orders, script_batch(ballots), keys.shared(window_id)))
                 count += sum(answer.verdict == TAKEN for answer in read_answers(reply, batch))
             return count
 

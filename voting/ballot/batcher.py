@@ -149,14 +149,11 @@ class Batcher:
         answers = [UNKNOWN_ANSWER] * len(batch)
         window_id = batch[0][0]
         shard = self._keys
-        keys = (
-            shard.gate(window_id), shard.tally(window_id), shard.stream, shard.refused(window_id),
-            shard.shared(window_id),
-        )
+        keys = (shard.gate(window_id), shard.tally(window_id), shard.stream, shard.refused(window_id))
         try:
             orders = script_orders({entry[1].id: entry[1].data for entry in batch})
             ballots = script_batch([entry[2] for entry in batch])
-            reply = await self._script(self._client, keys, (window_id, orders, ballots))
+            reply = await self._script(self._client, keys, (window_id, orders, ballots, shard.shared(window_id)))
             answers = read_answers(reply, len(batch))
             self._note("", len(batch))
             if not self._broken and any(answer.verdict == BROKEN for answer in answers):

@@ -144,7 +144,7 @@ class Gates:
         await asyncio.gather(*[
             self._open(
                 self._client,
-                (keys.gate(window.window_id), keys.stream),
+                (keys.gate(window.window_id), keys.stream, keys.refused(window.window_id)),
                 (window.window_id, window.opens_ms, window.hard_closes_ms, stage.revision, ledger),
             )
             for keys in self.shards
@@ -159,5 +159,5 @@ class Gates:
 
 
 def _counts(flat: list[bytes]) -> dict[str, int]:
-    """A hash of numbers as a script returns it."""
-    return {name.decode(): int(number) for name, number in zip(flat[::2], flat[1::2], strict=True)}
+    """A hash of numbers as a script returns it; what is 0 is left out."""
+    return {name.decode(): int(number) for name, number in zip(flat[::2], flat[1::2], strict=True) if int(number)}

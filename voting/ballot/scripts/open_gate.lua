@@ -2,6 +2,7 @@
 --
 -- KEYS[1] gate    hash: state, opensMs, hardClosesMs, revision, opened, fence
 -- KEYS[2] stream  the shard's ballots
+-- KEYS[3] refused hash: code -> ballots refused with it
 -- ARGV[1] window id
 -- ARGV[2] opens, Unix ms
 -- ARGV[3] hard close, Unix ms
@@ -11,6 +12,7 @@
 --
 -- Opening appends k=o, w=window id, d=JSON to the stream, once, and so before any ballot of the window. A gate that
 -- is missing is not made again by a move: without it ballots are refused, for its counters are lost as well.
+-- The count of refusals is made with the gate: a cluster that moves a slot takes no script one of whose keys is missing.
 
 local KEPT = 30 * 86400000
 
@@ -29,9 +31,11 @@ else
   if kind ~= 'stream' and kind ~= 'none' then
     return redis.error_reply('WRONGTYPE the stream of this shard is a ' .. kind)
   end
+  redis.call('HINCRBY', KEYS[3], 'VOTING_ENDED', 0)
   redis.call('HSET', KEYS[1], 'state', 'open', 'opensMs', ARGV[2], 'hardClosesMs', ARGV[3], 'revision', ARGV[4])
   local opened = redis.call('XADD', KEYS[2], '*', 'k', 'o', 'w', ARGV[1], 'd', ARGV[5])
   redis.call('HSET', KEYS[1], 'opened', opened)
 end
 redis.call('PEXPIREAT', KEYS[1], tonumber(ARGV[3]) + KEPT)
+redis.call('PEXPIREAT', KEYS[3], tonumber(ARGV[3]) + KEPT)
 return 1

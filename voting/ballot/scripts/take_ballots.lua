@@ -4,7 +4,6 @@
 -- KEYS[2] tally    hash: contestant id -> votes
 -- KEYS[3] stream   the shard's ballots
 -- KEYS[4] refused  hash: code -> ballots refused with it
--- KEYS[5] shared   hash: what all voters of the shard share in this window, by claim and contestant
 --   The voters' books and wallets are named by a prefix and the voter; they carry the same hash tag, so all is in one
 --   slot.
 -- ARGV[1] window id
@@ -17,6 +16,7 @@
 -- ARGV[3] msgpack array of the ballots, one after the other, seven values each
 --   voter, client id, received ms, contestant id, order id, row, ack
 --   row     msgpack of the ballot's row in the stream;  ack  msgpack of what its first answer must remember
+-- ARGV[4] shared: the name of the hash of what all voters of the shard share in this window, by claim and contestant
 -- A book is a hash: field of a claim -> its value, '=client id' -> first answer, '!' -> its expiry.
 --
 -- Result: {packed, first answer, first answer, ...}; packed is a msgpack array with one entry a ballot:
@@ -186,7 +186,7 @@ end
 
 local function shared_value(field)
   if shared[field] == nil then
-    shared[field] = call('HGET', KEYS[5], field)
+    shared[field] = call('HGET', ARGV[4], field)
   end
   return shared[field]
 end
@@ -333,9 +333,9 @@ if #rows > 0 then
 end
 if next(changed) then
   for field in pairs(changed) do
-    call('HSET', KEYS[5], field, shared[field])
+    call('HSET', ARGV[4], field, shared[field])
   end
-  call('PEXPIREAT', KEYS[5], hard + KEPT)
+  call('PEXPIREAT', ARGV[4], hard + KEPT)
 end
 if hard and next(refused) then  -- a window without a gate has no books either
   for code, ballots_refused in pairs(refused) do
