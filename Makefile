@@ -5,7 +5,7 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help run serve setup test unit screenshots lint bench bench-hub bench-votes load config browser
+.PHONY: help run serve setup test unit screenshots lint bench bench-hub bench-votes load config browser soak
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -49,6 +49,9 @@ bench-hub: setup ## the hub beside its floor and its peers; they are installed i
 
 bench-votes: setup ## votes beside their floor, the bare script and a peer, which is installed into bench/peers (npm)
 	$(BIN)/python -m bench.votes $(ARGS)
+
+soak: setup ## what takes long: ten thousand raw conversations a test, and what a night of churn would show
+	$(BIN)/python -m pytest tests/conformance --hypothesis-profile=soak --timeout=900
 
 load: setup ## load on a running server, for example make load ARGS="--sockets 500 --seconds 10"
 	$(BIN)/broadcast-sync load $(ARGS)

@@ -7,7 +7,7 @@ from hypothesis import settings
 
 from tests.conformance.echo import EchoServer, echo_server
 
-settings.register_profile("soak", max_examples=5_000, deadline=None)
+settings.register_profile("soak", max_examples=2_500)
 
 
 @pytest.fixture(scope="session")

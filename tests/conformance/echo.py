@@ -27,6 +27,8 @@ from tests.conformance.conversation import MARK
 
 MESSAGE_BYTES: Final = 2_048
 FRAME_BYTES: Final = 8_192
+INFLATED_BYTES: Final = 16 * MESSAGE_BYTES
+"""As docs/protocol.md has it."""
 
 
 class EchoRouter(Router):

@@ -1,16 +1,20 @@
-"""What a server must answer to a stream of bytes: RFC 6455, and RFC 7692 without context takeover. PURE.
+"""What the server must answer to a stream of bytes: RFC 6455, and RFC 7692 without context takeover. PURE.
 
-Written from the texts alone; nothing of the server or of the library below it is used here. Where the RFCs leave a
-server the choice, `Terms` has it, and a test accepts what any choice gives. Where they say nothing, `Unspecified` is
-raised. Sections are named where a rule comes from.
+Written from the texts alone: nothing of the server or of a library is used here. Sections are named where a rule
+comes from. Where the RFCs leave a server the choice, this is what ours has chosen:
+
+- A length that takes more bytes than it needs (5.2) is read all the same: only senders are told to be brief.
+- Bad UTF-8 (8.1) and bad DEFLATE data end the connection when their message is whole.
+- Who closes in the middle of a message has broken it off and is told so (1002; 5.5.1 says only that an answer
+  "typically" has the code that it answers).
+- Control frames are answered at once, so there is one pong for each ping.
+
+Where they say nothing, `Unspecified` is raised.
 """
 
 from __future__ import annotations
 
-import codecs
-import itertools
 import zlib
-from collections.abc import Iterator
 from typing import Final
 
 from msgspec import Struct
@@ -40,29 +44,18 @@ class Unspecified(Exception):
 
 
 class Terms(Struct, frozen=True):
-    """What was negotiated, what the server allows, and how it chooses where it may.
+    """What was negotiated, and what the server allows.
 
     `kind` is the opcode it takes messages in; the other one is refused by a message of its own, as is a message of
-    more than `message_bytes`. A frame or a message of more than `frame_bytes` ends the connection (1009). `minimal`:
-    lengths that take more bytes than they need (5.2) are an error, not only bad manners. `eager_text` and
-    `eager_inflate`: bad UTF-8 (8.1) and bad DEFLATE data end the connection with the fragment that has them, not with
-    the last. `finish_first`: who closes in the middle of a message has broken it off, and is told so (1002; 5.5.1 says
-    only that an answer typically has the code it answers).
+    more than `message_bytes`. A frame or a message of more than `frame_bytes` ends the connection (1009); so does a
+    compressed one of more than `message_bytes`, or of more than `inflated_bytes` once it is inflated.
     """
 
     kind: int
     message_bytes: int
     frame_bytes: int
+    inflated_bytes: int
     deflate: bool = False
-    minimal: bool = False
-    eager_text: bool = False
-    eager_inflate: bool = False
-    finish_first: bool = False
-
-    def choices(self) -> Iterator[Terms]:
-        """These terms with every choice that a server has."""
-        for chosen in itertools.product((False, True), repeat=4):
-            yield Terms(self.kind, self.message_bytes, self.frame_bytes, self.deflate, *chosen)
 
 
 class Answers(Struct, frozen=True):
@@ -85,7 +78,6 @@ class _Head(Struct, frozen=True):
     opcode: int
     masked: bool
     length: int
-    minimal: bool
     size: int
     """Bytes of the head itself, the masking key included."""
 
@@ -93,58 +85,46 @@ class _Head(Struct, frozen=True):
 class _Message:
     """A data message on its way: fragments come in, the whole goes out."""
 
-    def __init__(self, opcode: int, compressed: bool, terms: Terms) -> None:
-        self.opcode = opcode
+    def __init__(self, head: _Head, terms: Terms) -> None:
+        self._opcode = head.opcode
+        self._compressed = bool(head.reserved)
         self._terms = terms
-        self._inflate = zlib.decompressobj(-zlib.MAX_WBITS) if compressed else None
-        self._raw = bytearray()
-        self._whole = bytearray()
-        self._text = codecs.getincrementaldecoder("utf-8")()
+        self._payload = bytearray()
 
-    def add(self, payload: bytes, final: bool) -> None:
-        if self._inflate is None:
-            self._extend(payload, final)
-            return
-        self._raw += payload + (TAIL if final else b"")
-        if final or self._terms.eager_inflate:
-            inflated = self._inflated()
-            self._raw.clear()
-            self._extend(inflated, final)
-
-    def _inflated(self) -> bytes:
-        assert self._inflate is not None
-        room = self._terms.frame_bytes - len(self._whole)
-        try:
-            inflated = self._inflate.decompress(bytes(self._raw), room + 1)
-        except zlib.error:
-            raise _Failed(INVALID_DATA, PROTOCOL_ERROR) from None
-        if self._inflate.unused_data.removesuffix(TAIL).strip(b"\0"):
-            raise Unspecified("data after a final block")
-        return inflated
-
-    def _extend(self, payload: bytes, final: bool) -> None:
-        self._whole += payload
-        if len(self._whole) > self._terms.frame_bytes:
+    def add(self, payload: bytes) -> None:
+        self._payload += payload
+        if len(self._payload) > self._terms.frame_bytes:
             raise _Failed(TOO_BIG)
-        kept = len(self._whole) <= self._terms.message_bytes
-        if self.opcode != TEXT or not (self._terms.eager_text or kept):
-            return  # what is refused for its size need not be read
-        try:
-            self._text.decode(payload, final)
-        except UnicodeDecodeError:
-            if self._terms.eager_text or final:
-                raise _Failed(INVALID_DATA) from None
 
     def whole(self) -> bytes | None:
         """The payload, or None if it is to be refused."""
-        if len(self._whole) > self._terms.message_bytes:
-            return None
-        if self.opcode == TEXT:
+        payload, most = bytes(self._payload), self._terms.message_bytes
+        if self._compressed:
+            if len(payload) > most:
+                raise _Failed(TOO_BIG)
+            payload = inflated(payload, self._terms.inflated_bytes)
+        if len(payload) > most:
+            return None  # what is refused for its size need not be read
+        if self._opcode == TEXT:
             try:
-                self._whole.decode("utf-8")
+                payload.decode("utf-8")
             except UnicodeDecodeError:
                 raise _Failed(INVALID_DATA) from None
-        return bytes(self._whole) if self.opcode == self._terms.kind else None
+        return payload if self._opcode == self._terms.kind else None
+
+
+def inflated(payload: bytes, most: int) -> bytes:
+    """The payload of a message that was sent compressed (RFC 7692, 7.2.2)."""
+    inflate = zlib.decompressobj(-zlib.MAX_WBITS)
+    try:
+        found = inflate.decompress(payload + TAIL, most + 1)
+    except zlib.error:
+        raise _Failed(INVALID_DATA, PROTOCOL_ERROR) from None
+    if len(found) > most:
+        raise _Failed(TOO_BIG)
+    if inflate.unused_data.removesuffix(TAIL).strip(b"\0"):
+        raise Unspecified("data after a final block")
+    return found
 
 
 def expected(stream: bytes, terms: Terms) -> Answers:
@@ -170,13 +150,13 @@ def expected(stream: bytes, terms: Terms) -> Answers:
                 pongs.append(payload)
             elif head.opcode == CLOSE:
                 codes = _closing(payload)
-                if message is not None and terms.finish_first:
+                if message is not None:
                     raise _Failed(PROTOCOL_ERROR)
                 break
             elif head.opcode != PONG:
                 if message is None:
-                    message = _Message(head.opcode, bool(head.reserved), terms)
-                message.add(payload, head.final)
+                    message = _Message(head, terms)
+                message.add(payload)
                 if head.final:
                     replies.append(message.whole())
                     message = None
@@ -196,10 +176,7 @@ def _head(stream: bytes, at: int) -> _Head | None:
         if len(stream) < at + 2 + extended:
             return None
         length = int.from_bytes(stream[at + 2 : at + 2 + extended], "big")
-    minimal = extended == 0 or length > (125 if extended == 2 else 0xFFFF)
-    return _Head(
-        first >= 0x80, first >> 4 & 7, first & 0x0F, masked, length, minimal, 2 + extended + (4 if masked else 0)
-    )
+    return _Head(first >= 0x80, first >> 4 & 7, first & 0x0F, masked, length, 2 + extended + (4 if masked else 0))
 
 
 def _faults(head: _Head, fragmented: bool, terms: Terms) -> Codes:
@@ -214,7 +191,6 @@ def _faults(head: _Head, fragmented: bool, terms: Terms) -> Codes:
         or (control and (not head.final or head.length > 125))  # 5.5
         or (head.opcode == CONTINUATION and not fragmented)  # 5.4
         or (first and fragmented)  # 5.4
-        or (terms.minimal and not head.minimal)  # 5.2
         or head.length >> 63  # 5.2
     )
     codes = {PROTOCOL_ERROR} if wrong else set()

@@ -6,11 +6,15 @@ from __future__ import annotations
 import zlib
 from typing import Final
 
+from hypothesis import settings as profile
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
 from tests.conformance.echo import FRAME_BYTES, MESSAGE_BYTES
 from tests.conformance.rfc6455 import BINARY, CLOSE, CONTINUATION, NORMAL, PING, PONG, TAIL, TEXT
+
+MANY: Final = profile(deadline=None, max_examples=4 * profile().max_examples)
+"""Conversations are cheap: some hundreds in `make test`, thousands under the profile `soak`."""
 
 KEYS: Final = st.sampled_from((b"\0\0\0\0", b"\x37\xfa\x21\x3d", b"\xff\x00\xff\x01"))
 GOODBYE: Final = NORMAL.to_bytes(2, "big")
