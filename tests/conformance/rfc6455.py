@@ -212,12 +212,13 @@ def _closing(payload: bytes) -> Codes:
     if len(payload) == 1:
         raise _Failed(PROTOCOL_ERROR)
     code = int.from_bytes(payload[:2], "big")
-    if not may_be_sent(code):
-        raise _Failed(PROTOCOL_ERROR)
+    faults = set() if may_be_sent(code) else {PROTOCOL_ERROR}
     try:
         payload[2:].decode("utf-8")
     except UnicodeDecodeError:
-        raise _Failed(INVALID_DATA) from None
+        faults.add(INVALID_DATA)
+    if faults:
+        raise _Failed(*faults)
     return frozenset({code})
 
 
