@@ -4,6 +4,10 @@ door.py       what every connection comes in by: HTTP with bounds on slow and la
 endpoint.py   one connection as an asyncio protocol under uvicorn: handshake, bytes in, closing
 events.py     one connection as an event stream, taken over by the door
 events_request.py  PURE: what a request for it asks for
+cable.py      one socket of an ActionCable app: subscriptions, actions
+cable_feed.py from the hub's messages to those of VotingChannel; heartbeats
+cable_views.py     PURE: the show as VotingChannel tells it
+cable_addresses.py PURE: identifiers in use, one format each
 inbound.py    PURE: RFC 6455 after the handshake: bytes -> messages, pongs, the closing handshake
 compression.py  PURE: what is agreed with a client on permessage-deflate
 session.py    one client: identity, channels, replies, refusals

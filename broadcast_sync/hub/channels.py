@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Final, TypeAlias
+from collections.abc import Callable
+from typing import Final, Protocol, TypeAlias
 
-if TYPE_CHECKING:
-    from broadcast_sync.hub.session import Session
+from broadcast_sync.wire.formats import Format
+from broadcast_sync.wire.prepared import Prepared
 
 SHOW: Final = "show"
 RESULTS: Final = "results"
@@ -16,6 +17,28 @@ _CONTESTANT: Final = re.compile(r"contestant:[^\s\x00-\x1f\x7f]{1,64}")
 
 Place: TypeAlias = "tuple[str, int]"
 """Epoch and offset. One tuple is shared by all sessions that were served the same message."""
+
+
+class Member(Protocol):
+    """Whoever subscribes: a session, or one of several subscriptions of a session."""
+
+    channels: dict[str, Place]
+    """Channels subscribed to, each with the last position given. `Channels` keeps it."""
+
+    @property
+    def format(self) -> Format: ...
+    @property
+    def ready(self) -> bool:
+        """True while a frame may go straight to `write`."""
+        ...
+    @property
+    def write(self) -> Callable[[bytes], None]: ...
+    def send(self, prepared: Prepared) -> None:
+        """Sends by delivery class, whether the client reads or not."""
+        ...
+    def close(self, code: int, reason: str = "") -> None:
+        """Closes the socket with a code of the table."""
+        ...
 
 
 def is_public(name: str) -> bool:
@@ -29,13 +52,13 @@ class Channel:
     __slots__ = ("members",)
 
     def __init__(self) -> None:
-        self.members: dict[Session, None] = {}
+        self.members: dict[Member, None] = {}
 
 
 class Channels:
     """All channels somebody is subscribed to; a channel without subscribers costs nothing.
 
-    What a session has been given of a channel stands in `session.channels`.
+    What a member has been given of a channel stands in its `channels`.
     """
 
     def __init__(self) -> None:
@@ -46,29 +69,29 @@ class Channels:
     def get(self, name: str) -> Channel | None:
         return self._channels.get(name)
 
-    def join(self, session: Session, name: str, place: Place) -> None:
+    def join(self, member: Member, name: str, place: Place) -> None:
         """Subscribes, or moves a subscriber to `place`: it gets every message beyond it, and none before."""
         channel = self._channels.get(name)
         if channel is None:
             channel = self._channels[name] = Channel()
-        channel.members[session] = None
-        session.channels[name] = place
+        channel.members[member] = None
+        member.channels[name] = place
 
-    def leave(self, session: Session, name: str) -> None:
+    def leave(self, member: Member, name: str) -> None:
         """Does nothing if it was not subscribed."""
-        if session.channels.pop(name, None) is not None:
+        if member.channels.pop(name, None) is not None:
             self.departures += 1
-            self._remove(session, name)
+            self._remove(member, name)
 
-    def forget(self, session: Session) -> None:
-        """Takes a session that has closed out of all its channels."""
-        for name in session.channels:
-            self._remove(session, name)
-        session.channels.clear()
+    def forget(self, member: Member) -> None:
+        """Takes a member whose socket has closed out of all its channels."""
+        for name in member.channels:
+            self._remove(member, name)
+        member.channels.clear()
 
-    def _remove(self, session: Session, name: str) -> None:
+    def _remove(self, member: Member, name: str) -> None:
         channel = self._channels[name]
-        del channel.members[session]
+        del channel.members[member]
         if not channel.members:
             del self._channels[name]
 

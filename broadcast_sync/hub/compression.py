@@ -15,6 +15,7 @@ from websockets.extensions import Extension
 from websockets.extensions.permessage_deflate import PerMessageDeflate, ServerPerMessageDeflateFactory
 from websockets.typing import ExtensionParameter
 
+from broadcast_sync.wire.cable import CABLE
 from broadcast_sync.wire.deflate import WINDOW_BITS, Deflate
 from broadcast_sync.wire.formats import SUBPROTOCOLS, Deflated, Format, Plain
 
@@ -40,12 +41,12 @@ class Compression:
     def __init__(self, level: int) -> None:
         self.extensions: Final = [_Offer()] if level else None
         """What the handshake may agree on, as websockets' ServerProtocol takes it."""
-        deflate = Deflate(level) if level else None
+        self.deflate: Final = Deflate(level) if level else None
+        plains = {*SUBPROTOCOLS.values(), CABLE}
         self._formats: dict[Plain, Deflated] = (
-            {plain: Deflated(plain, deflate) for plain in set(SUBPROTOCOLS.values())} if deflate else {}
+            {plain: Deflated(plain, self.deflate) for plain in plains} if self.deflate else {}
         )
 
-    def format(self, subprotocol: str | None, agreed: bool) -> Format:
-        """The format of a socket with this subprotocol; `agreed` if the handshake has agreed on compression."""
-        plain = SUBPROTOCOLS[subprotocol]
+    def format(self, plain: Plain, agreed: bool) -> Format:
+        """The format of a socket whose messages are `plain`; `agreed` if the handshake has agreed on compression."""
         return self._formats[plain] if agreed else plain

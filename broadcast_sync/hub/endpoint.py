@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from random import randint
 from time import monotonic
@@ -24,17 +24,22 @@ from websockets.protocol import SEND_EOF
 from websockets.server import ServerProtocol
 from websockets.typing import Subprotocol
 
+from broadcast_sync.hub.cable import CableSession, token_in
 from broadcast_sync.hub.closes import ABNORMAL, SERVER_ERROR
 from broadcast_sync.hub.inbound import Inbound
-from broadcast_sync.hub.session import CONTROL, RESULTS, VOTING, Session
+from broadcast_sync.hub.session import CABLE, CONTROL, RESULTS, VOTING, Session
 from broadcast_sync.ids import uuid7
-from broadcast_sync.wire.formats import SUBPROTOCOLS
+from broadcast_sync.wire import cable
+from broadcast_sync.wire.formats import SUBPROTOCOLS, Plain
 from broadcast_sync.wire.frames import PING, frame
 
 if TYPE_CHECKING:
     from broadcast_sync.hub.hub import Hub
 
-PATHS: Final = frozenset({VOTING, RESULTS, CONTROL})
+PATHS: Final[dict[str, Mapping[str | None, Plain]]] = {
+    VOTING: SUBPROTOCOLS, RESULTS: SUBPROTOCOLS, CONTROL: SUBPROTOCOLS, CABLE: cable.SUBPROTOCOLS,
+}
+"""What is spoken where: the subprotocols of each path."""
 HIGH_WATER: Final = 0
 """Bytes uvloop may hold for a socket before its session keeps what follows. None: the kernel's buffer is the only
 queue of old news, and what waits with us is bounded and kept up to date by the outbox."""
@@ -49,12 +54,15 @@ _log = structlog.get_logger()
 class _Protocol(ServerProtocol):
     """websockets' protocol with our choice of subprotocol: the client's first that we speak. For the handshake only."""
 
+    known: Mapping[str | None, Plain] = SUBPROTOCOLS
+    """Those of the path."""
+
     def select_subprotocol(self, subprotocols: Sequence[Subprotocol]) -> Subprotocol | None:
         for offered in subprotocols:
-            if offered in SUBPROTOCOLS:
+            if offered in self.known:
                 return offered
         if subprotocols:
-            known = ", ".join(name for name in SUBPROTOCOLS if name)
+            known = ", ".join(name for name in self.known if name)
             raise NegotiationError(f"no subprotocol in common; known are {known}")
         return None
 
@@ -161,7 +169,7 @@ class Endpoint(asyncio.Protocol):
                 transport.close()
                 self._conn = None
 
-    def _answer(self, conn: ServerProtocol, request: Request) -> Response:
+    def _answer(self, conn: _Protocol, request: Request) -> Response:
         hub = self._hub
         path = request.path.partition("?")[0]
         if path not in PATHS:
@@ -171,22 +179,24 @@ class Endpoint(asyncio.Protocol):
             response = conn.reject(HTTPStatus.SERVICE_UNAVAILABLE, "No room for another socket now, try again.\n")
             response.headers["Retry-After"] = str(randint(*RETRY_AFTER_S))
             return response
+        conn.known = PATHS[path]
         return conn.accept(request)
 
-    def _open(self, conn: ServerProtocol, request: Request) -> None:
+    def _open(self, conn: _Protocol, request: Request) -> None:
         """The handshake is done: its answer, WELCOME and what follows go out together."""
         hub, transport = self._hub, self._transport
+        path = request.path.partition("?")[0]
         agreed = bool(conn.extensions)
         peer = transport.get_extra_info("peername")
         first = conn.data_to_send()
-        session = Session(
+        session = (CableSession if path == CABLE else Session)(
             hub,
             self,
             first.append,
             str(uuid7(hub.clock.now_ms())),
-            request.path.partition("?")[0],
+            path,
             str(peer[0]) if isinstance(peer, tuple) else "",
-            hub.compression.format(conn.subprotocol, agreed),
+            hub.compression.format(conn.known[conn.subprotocol], agreed),
             monotonic(),
         )
         self._session = session
@@ -203,6 +213,9 @@ class Endpoint(asyncio.Protocol):
         transport.write(b"".join(first))
         if failed:
             session.close(SERVER_ERROR)
+        elif isinstance(session, CableSession):
+            token = token_in(request.path, request.headers.get_all("Authorization"))
+            session.open(token, hub.clock.now_ms())
 
     def _say(self, session: Session, inbound: Inbound) -> None:
         """Writes what RFC 6455 wants said, and follows it into the closing handshake."""

@@ -15,11 +15,10 @@ from typing import Final, TypeAlias
 
 import structlog
 
-from broadcast_sync.hub.channels import Channels
+from broadcast_sync.hub.channels import Channels, Member
 from broadcast_sync.hub.closes import LOST_POSITION
 from broadcast_sync.hub.metrics import Counts
 from broadcast_sync.hub.outbox import Key
-from broadcast_sync.hub.session import Session
 from broadcast_sync.wire.delivery import Delivery
 from broadcast_sync.wire.formats import Format
 from broadcast_sync.wire.prepared import Prepared
@@ -46,7 +45,7 @@ class Job:
         self.channel = channel
         self.serve = serve
         self.published = monotonic()
-        self.sessions: list[Session] | None = None
+        self.sessions: list[Member] | None = None
         self.formats: list[Format] = []
         """Those that are still to be made before the first socket is served."""
         self.stride = STRIDE
@@ -54,7 +53,7 @@ class Job:
         self.next = 0
 
 
-Serve: TypeAlias = "Callable[[Job, list[Session]], None]"
+Serve: TypeAlias = "Callable[[Job, list[Member]], None]"
 
 
 class Fanout:
@@ -138,7 +137,7 @@ class Fanout:
         if monotonic() - started > 2 * self._slice_s:
             self._counts.overruns += 1
 
-    def _sessions(self, job: Job) -> list[Session]:
+    def _sessions(self, job: Job) -> list[Member]:
         """Whom the job still concerns. Who has unsubscribed since it started is taken out; who has closed is
         passed over when their turn comes."""
         channel = self._channels.get(job.channel)
@@ -150,14 +149,14 @@ class Fanout:
             job.sessions = everybody[first:] + everybody[:first]
             job.departures = self._channels.departures
             if len(job.prepared.json) >= LARGE:
-                job.formats = list({session.format for session in everybody})
+                job.formats = list({session.format for session in everybody if session.format.shared})
         elif job.departures != self._channels.departures:
             job.sessions = [session for session in job.sessions[job.next :] if session in channel.members]
             job.next = 0
             job.departures = self._channels.departures
         return job.sessions or []
 
-    def _serve(self, job: Job, sessions: list[Session]) -> None:
+    def _serve(self, job: Job, sessions: list[Member]) -> None:
         """The hot loop: for a socket that reads, this is one `transport.write` of shared bytes."""
         prepared = job.prepared
         format, made = None, b""
@@ -171,7 +170,7 @@ class Fanout:
                 session.send(prepared)
         self._counts.deliveries += len(sessions)
 
-    def _serve_once(self, job: Job, sessions: list[Session]) -> None:
+    def _serve_once(self, job: Job, sessions: list[Member]) -> None:
         """Must-arrive messages: not for a session whose snapshot or replay had it already."""
         prepared, channel = job.prepared, job.channel
         epoch, offset = place = (prepared.epoch or "", prepared.offset or 0)
@@ -195,6 +194,6 @@ class Fanout:
         self._must_arrive = deque(job for job in self._must_arrive if job.channel != channel)
         self._must_arrive.append(going)
 
-    def _send_away(self, job: Job, sessions: list[Session]) -> None:
+    def _send_away(self, job: Job, sessions: list[Member]) -> None:
         for session in sessions:
             session.close(LOST_POSITION)

@@ -12,6 +12,7 @@ from uvicorn.config import Config
 from uvicorn.server import ServerState
 
 from broadcast_sync.clock import Clock
+from broadcast_sync.hub.cable_feed import CableFeed
 from broadcast_sync.hub.channels import RESULTS, SHOW, Channels
 from broadcast_sync.hub.closes import expected
 from broadcast_sync.hub.compression import Compression
@@ -99,6 +100,7 @@ class Hub:
         """For a Prometheus registry."""
         self.stopping = False
         self.fanout: Final = Fanout(self.channels, self.counts, limits.slice_ms / 1000)
+        self.cable: Final = CableFeed(self)
         self._tasks: list[asyncio.Task[None]] = []
         self._empty = asyncio.Event()
         self._stamp = (0, "")
@@ -118,6 +120,7 @@ class Hub:
         if name is None:
             raise ValueError(f"{prepared.type} has no channel")
         self.fanout.publish(prepared, name)
+        self.cable.feed(prepared)
 
     def sent_share(self, offset: int | None = None, channel: str = SHOW) -> float:
         """The share of a channel's open sockets that were sent its message `offset` (default: the last one) and
@@ -135,12 +138,13 @@ class Hub:
         return sent / len(found.members)
 
     def start(self) -> None:
-        """Starts the fan-out and the timers in the running loop."""
+        """Starts the fan-out, the timers and the cable's heart in the running loop."""
         loop = asyncio.get_running_loop()
         self._pulse.start()
         self._tasks = [
             loop.create_task(self.fanout.run(), name="hub-fanout"),
             loop.create_task(self.watch.run(), name="hub-watch"),
+            loop.create_task(self.cable.run(), name="hub-cable"),
         ]
 
     async def stop(self, reason: str = "shutdown", spread_ms: int = 5_000) -> None:

@@ -11,7 +11,7 @@ from msgspec import UNSET
 from broadcast_sync.errors import Refusal
 from broadcast_sync.hub.channels import Place
 from broadcast_sync.hub.closes import CLOSES, DRAINING, SLOW_CONSUMER, TOO_MANY_BAD
-from broadcast_sync.hub.outbox import Outbox, Progress
+from broadcast_sync.hub.outbox import Key, Outbox, Progress
 from broadcast_sync.hub.router import identify
 from broadcast_sync.tokens import Identity
 from broadcast_sync.wire.codecs import Codec
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 VOTING: Final = "/voting/sync"
 RESULTS: Final = "/voting/results"
 CONTROL: Final = "/control/sync"
+CABLE: Final = "/cable"
 STREAM: Final = "/voting/results/stream"
 VIEWERS: Final = frozenset({VOTING, RESULTS})
 """The paths whose sockets follow `show` and `results` from the start."""
@@ -111,10 +112,7 @@ class Session:
         if not self.is_open:
             return
         made = self.format.reply(Envelope(data.TYPE, data, self._hub.stamp()))
-        if self.ready:
-            self.write(made)
-        else:
-            self._keep(DELIVERY[data.TYPE], (None, data.TYPE), made)
+        self.put(DELIVERY[data.TYPE], (None, data.TYPE), made)
 
     def send(self, prepared: Prepared) -> None:
         """Sends a prepared message, by its delivery class if the client is not reading."""
@@ -122,6 +120,13 @@ class Session:
             self.write(prepared.frame_for(self.format))
         elif self.is_open:
             self._keep(prepared.delivery, (prepared.channel, prepared.type), prepared.frame_for(self.format))
+
+    def put(self, delivery: Delivery, key: Key, made: bytes) -> None:
+        """Sends bytes that were made for this client, by their delivery class if it is not reading."""
+        if self.ready:
+            self.write(made)
+        elif self.is_open:
+            self._keep(delivery, key, made)
 
     def refuse(self, refusal: Refusal, id: str | None = None, cue_id: str | None = None) -> None:
         """Sends ERROR. Costs the client nothing; see `bad` for refusals that do."""
@@ -185,7 +190,11 @@ class Session:
             kind = "text" if self.codec.opcode == TEXT else "binary"
             self.bad(Refusal("BAD_MESSAGE", f"Messages of this subprotocol are {kind} frames."))
         else:
-            hub.router.dispatch(self, payload, received_ms)
+            self.understand(payload, received_ms)
+
+    def understand(self, payload: bytes, received_ms: int) -> None:
+        """Takes a whole message that this client may send."""
+        self._hub.router.dispatch(self, payload, received_ms)
 
     def pong(self) -> None:
         self.unanswered = 0
@@ -252,7 +261,7 @@ class Session:
         if self._endpoint is not None:
             self._endpoint.abort()
 
-    def _keep(self, delivery: Delivery, key: tuple[str | None, str], made: bytes) -> None:
+    def _keep(self, delivery: Delivery, key: Key, made: bytes) -> None:
         if not made:
             return
         if self._outbox is None:

@@ -9,5 +9,6 @@ frames.py     RFC 6455 server frames
 deflate.py    PURE: compression of messages, RFC 7692
 formats.py    what a message looks like on the sockets of one kind: codec, frames, compression
 events.py     PURE: messages as server-sent events, ids to resume by
+cable.py      PURE: ActionCable's protocol, its messages and formats
 prepared.py   one message, made once a format for everybody
 """
