@@ -125,8 +125,7 @@ def _frame(message: dict[str, Any]) -> bytes:
 class Broadcast(Prepared):
     """A message for many on the cable: `json` as it is on the connection, or what goes inside of an identifier.
 
-    Always newest-only. Frames are kept for `Addressed` formats that are shared, and for no others: identifiers are
-    the clients' own making, and there may be as many as there are subscriptions.
+    Always newest-only.
     """
 
     __slots__ = ()
@@ -140,11 +139,6 @@ class Broadcast(Prepared):
         self.data_json = b""
         self._payloads = {JSON: json}
         self._frames = {}
-
-    def frame_for(self, format: Format) -> bytes:
-        if isinstance(format, Addressed) and not format.shared:
-            return format.frame(self)
-        return super().frame_for(format)
 
 
 def message(type: str, data: Struct, channel: str | None = None) -> Broadcast:
@@ -171,7 +165,11 @@ class Cable(Plain):
 
 class Addressed(Format):
     """A subscription: its messages with its identifier around them. All subscriptions of all sockets with the same
-    identifier have the same one; while it is `shared`, its frames are kept, and compressed if they all agreed to it."""
+    identifier have the same one.
+
+    Identifiers are the clients' own making, and there may be as many as there are subscriptions: frames are kept, and
+    compressed if the sockets have agreed to it, only while the format is `shared`.
+    """
 
     __slots__ = ("_deflate", "_head", "identifier", "shared")
 

@@ -26,6 +26,9 @@ class Format(ABC):
 
     __slots__ = ("codec",)
 
+    shared: bool = True
+    """Whether what is made of a message is kept for the next socket. It is not where a format is one socket's own."""
+
     def __init__(self, codec: Codec) -> None:
         self.codec: Final = codec
         """How the messages of these sockets' clients are read."""

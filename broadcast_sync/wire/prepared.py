@@ -85,7 +85,9 @@ class Prepared:
         """What sockets of `format` are written; empty if they are not told of this message."""
         made = self._frames.get(format)
         if made is None:
-            made = self._frames[format] = format.frame(self)
+            made = format.frame(self)
+            if format.shared:
+                self._frames[format] = made
         return made
 
     def decoded(self) -> Any:
