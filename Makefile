@@ -5,7 +5,7 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help run serve setup test unit screenshots lint bench bench-hub bench-votes load config browser soak
+.PHONY: help run serve setup test unit screenshots lint bench bench-hub bench-votes load config browser soak drill
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -52,6 +52,9 @@ bench-votes: setup ## votes beside their floor, the bare script and a peer, whic
 
 soak: setup ## what takes long: ten thousand raw conversations a test, and what a night of churn would show
 	$(BIN)/python -m pytest tests/conformance --hypothesis-profile=soak --timeout=900
+
+drill: setup ## votes from 2,000 sockets while nodes and engines are killed, stopped and full; then every vote is looked for
+	$(BIN)/python -m tests.support.drill $(ARGS)
 
 load: setup ## load on a running server, for example make load ARGS="--sockets 500 --seconds 10"
 	$(BIN)/broadcast-sync load $(ARGS)
