@@ -86,9 +86,9 @@ def ballots(rows: int, window: str) -> list[dict[Any, Any]]:
 def decoded(entries: list[dict[Any, Any]], ref: int) -> list[list[Record]]:
     """The rows of `entries` in transactions of the writer's size."""
     rows: list[Record] = [
-        (ORG, ref, UUID(bytes=vote_id), UUID(entry["w"]), 0, *others, moment(received), metadata)
+        (ORG, ref, UUID(entry["w"]), 0, *counted, moment(received), UUID(bytes=vote_id), voter, client_id, metadata)
         for entry in entries
-        for vote_id, *others, received, metadata in msgspec.msgpack.decode(entry["v"])
+        for vote_id, voter, *counted, client_id, received, metadata in msgspec.msgpack.decode(entry["v"])
     ]
     return [rows[start : start + PER_TRANSACTION] for start in range(0, len(rows), PER_TRANSACTION)]
 

@@ -4,6 +4,7 @@ migrate.py     brings a database to this program's schema; migrations/ holds the
 store.py       the connection pool and the statements (sql/*.sql) of the ledger
 entries.py     PURE: what the entries of a shard's stream say
 rows.py        PURE: ballots as rows of PostgreSQL's binary COPY
+reader.py      a shard's stream as batches of rows, one ahead of the writer
 writer.py      the writer of one shard: stream -> COPY + watermark in one transaction
 service.py     a node's writers, each under its lease
 recount.py     counts the ledger's rows again and compares with the tally

@@ -1,18 +1,18 @@
 """PURE: what the entries of a shard's stream say. What cannot be understood raises EntryError, never is skipped.
 
 Fields: `k` the kind; b = ballots (w window, n rows, v MessagePack rows), o = window opened (w, d JSON),
-f = fence (w, d JSON tally of the shard).
+f = fence (w, d JSON tally of the shard), v = votes voided (w, d JSON why, v JSON rows).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final, NamedTuple
+from typing import Annotated, Any, Final, NamedTuple
 from uuid import UUID
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from broadcast_sync.wire.server import ContestantInfo
 
@@ -86,7 +86,38 @@ class Fence(NamedTuple):
     window_id: UUID
 
 
-Entry = WindowOpened | Ballots | Fence
+class VoidReason(Struct, frozen=True, rename="camel"):
+    """Why votes are voided, by whom and when; `approved_by` is the second person where there was one."""
+
+    reason: str
+    voided_by: str
+    voided_ms: int
+    approved_by: str | None = None
+
+
+class VoidedVote(Struct, frozen=True, array_like=True):
+    """A vote that does not count any more; `votes` are weighted."""
+
+    vote_id: UUID
+    contestant_id: str
+    vote_type: str
+    votes: Annotated[int, Meta(ge=1, le=2**63 - 1)]
+
+
+_reason: Final = msgspec.json.Decoder(VoidReason)
+_voided: Final = msgspec.json.Decoder(tuple[VoidedVote, ...])
+
+
+class Voided(NamedTuple):
+    """Kind v: votes of earlier entries that do not count any more."""
+
+    entry_id: str
+    window_id: UUID
+    why: VoidReason
+    votes: tuple[VoidedVote, ...]
+
+
+Entry = WindowOpened | Ballots | Fence | Voided
 
 
 def read_entry(entry_id: str, fields: Mapping[bytes, bytes]) -> Entry:
@@ -100,6 +131,8 @@ def read_entry(entry_id: str, fields: Mapping[bytes, bytes]) -> Entry:
             return WindowOpened(entry_id, window_id, _opened.decode(fields[b"d"]))
         if kind == b"f":
             return Fence(entry_id, window_id)
+        if kind == b"v":
+            return Voided(entry_id, window_id, _reason.decode(fields[b"d"]), _voided.decode(fields[b"v"]))
     except KeyError as error:
         raise EntryError(entry_id, f"has no field {error}") from None
     except (ValueError, msgspec.MsgspecError) as error:

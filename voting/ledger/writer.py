@@ -2,15 +2,14 @@
 
 A batch of entries and the watermark behind it go into one transaction, on condition that the watermark is still
 the one the batch was read from. So a crash at any point repeats nothing and skips nothing, and a second writer
-that believes it holds the lease does no harm.
+that believes it holds the lease does no harm. While PostgreSQL works on a batch, the next one is read and made.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
-from typing import Any, Final, Protocol
-from uuid import UUID
+from collections.abc import AsyncIterator
+from typing import Final, Protocol
 
 import msgspec
 import structlog
@@ -19,26 +18,14 @@ from redis.asyncio import Redis
 from broadcast_sync.bus.connect import VALKEY_ERRORS, heed_cancellation
 from broadcast_sync.bus.keys import ShardKeys
 from broadcast_sync.settings import Ledger as LedgerSettings
-from voting.ledger.entries import (
-    Ballots,
-    Entry,
-    EntryError,
-    StreamId,
-    WindowOpened,
-    moment,
-    read_entry,
-)
+from voting.ledger.entries import EntryError, StreamId, Voided, WindowOpened, moment
 from voting.ledger.metrics import OUTAGES, STOPPED, WRITTEN
-from voting.ledger.rows import COLUMNS, HEADER, TRAILER, binary_rows
-from voting.ledger.store import OUTAGE, REFUSED, Connection, Pool, ensure_partition, partition, statement
+from voting.ledger.reader import Batch, StreamReader
+from voting.ledger.rows import COLUMNS, HEADER, TRAILER
+from voting.ledger.store import OUTAGE, REFUSED, Connection, Pool, partition, statement
 
 BACKOFF_S: Final = (0.1, 5.0)
 """The first and the longest wait between two tries in an outage."""
-ENTRIES_MAX: Final = 512
-"""The most entries of one read; each holds up to `[voting] batch_max` rows."""
-BLOCK_MS: Final = 1_000
-"""The longest wait in one read of an idle stream, well below the client's timeout."""
-
 
 class Ahead(Exception):
     """Another writer has moved the watermark since it was read; nothing was written."""
@@ -73,10 +60,8 @@ class LedgerWriter:
         self._pool = pool
         self._lease = lease
         self._settings = settings
-        self._episodes: dict[UUID, int] = {}
-        self._partitions: set[int] = set()
-        self._count = 64
         self._fresh = False
+        self._reader = StreamReader(organisation, shard, client, pool, settings)
         self._labels = (organisation, str(shard))
         self._log = structlog.get_logger().bind(organisation=organisation, shard=shard)
 
@@ -85,6 +70,12 @@ class LedgerWriter:
     async def run(self) -> None:
         """Writes whenever the lease is held, through every outage, until cancelled or `stopped`."""
         STOPPED.labels(*self._labels).set(0)
+        try:
+            await self._run()
+        finally:
+            await self._reader.drop()
+
+    async def _run(self) -> None:
         wait_s, _ = BACKOFF_S
         down = False
         while True:
@@ -120,16 +111,19 @@ class LedgerWriter:
         after a read that was not full as long again, so that a quiet shard costs few transactions."""
         if not self._fresh:
             await self._reload()
-        entries = await self._read()
+        batches = await self._reader.loaded(self.position)
+        entries = sum(len(batch.entries) for batch in batches)
+        full = entries >= self._reader.count
         rows = 0
-        for batch in self._batches(entries):
+        for batch in batches:
             if not self._lease.held:
                 return rows
+            if full and batch is batches[-1]:
+                self._reader.load_ahead(batch)
             rows += await self._write_or_find(batch)
-        if entries:
+        if batches:
             await self._trim()
-            full = len(entries) >= self._count
-            self._adapt(len(entries), rows)
+            self._reader.adapt(entries, rows)
             if not full:
                 await asyncio.sleep(self._settings.poll_ms / 1000)
         return rows
@@ -137,6 +131,7 @@ class LedgerWriter:
     # --- reading --------------------------------------------------------------------------------------------
 
     async def _reload(self) -> None:
+        await self._reader.drop()
         row = await self._pool.fetchrow(statement("read_watermark"), self._organisation, self._keys.stream)
         self.position = StreamId.parse(row["last_id"])
         note = await self._client.get(self._keys.trimmed)
@@ -149,108 +144,41 @@ class LedgerWriter:
             )
         self._fresh = True
 
-    async def _read(self) -> list[Entry]:
-        block = min(self._settings.poll_ms, BLOCK_MS)
-        answer: Any = await self._client.xread({self._keys.stream: str(self.position)}, self._count, block)
-        if not answer:
-            return []
-        found = answer[0][1] if isinstance(answer, list) else next(iter(answer.values()))[0]
-        entries: list[Entry] = []
-        for entry_id, fields in found:
-            try:
-                entries.append(read_entry(entry_id.decode("ascii"), fields))
-            except EntryError:
-                if not entries:
-                    raise
-                break  # first what stands before it; the next read begins here
-        return entries
-
-    def _batches(self, entries: list[Entry]) -> Iterator[list[Entry]]:
-        """Cuts before a batch would hold more than `copy_max` rows; an entry is never divided."""
-        batch: list[Entry] = []
-        rows = 0
-        for entry in entries:
-            count = entry.size if isinstance(entry, Ballots) else 0
-            if batch and rows + count > self._settings.copy_max:
-                yield batch
-                batch, rows = [], 0
-            batch.append(entry)
-            rows += count
-        if batch:
-            yield batch
-
-    def _adapt(self, entries: int, rows: int) -> None:
-        """Reads as many entries as make about `copy_max` rows, going by the last read."""
-        if rows > self._settings.copy_max:
-            self._count = max(1, self._count // 2)
-        elif entries >= self._count and rows * 2 <= self._settings.copy_max:
-            self._count = min(ENTRIES_MAX, self._count * 2)
-
     # --- writing --------------------------------------------------------------------------------------------
 
-    async def _write_or_find(self, batch: list[Entry]) -> int:
-        """Writes a batch; if one of its entries is bad, all before that one, so that the shard stands right there."""
+    async def _write_or_find(self, batch: Batch) -> int:
+        """Writes a batch; if PostgreSQL refuses it, all before the bad entry, so that the shard stands right there."""
         try:
             return await self._write(batch)
         except EntryError:
-            if len(batch) == 1:
+            await self._reader.drop()
+            if len(batch.entries) == 1:
                 raise
-        return sum([await self._write([entry]) for entry in batch])
+        return sum([await self._write(await self._reader.make([entry])) for entry in batch.entries])
 
-    async def _write(self, batch: list[Entry]) -> int:
-        """One transaction: windows, votes, watermark. All of it or nothing, and only from where we have read."""
-        last = batch[-1].entry_id
+    async def _write(self, batch: Batch) -> int:
+        """One transaction: windows, votes, voids, watermark. All of it or nothing, and only from where we have read."""
+        last = batch.entries[-1].entry_id
         try:
             async with self._pool.acquire() as connection:
-                await self._prepare(connection, batch)
-                total = sum(entry.size for entry in batch if isinstance(entry, Ballots))
-                await self._commit(connection, batch, await self._rows(batch), total)
+                await self._commit(connection, batch)
         except REFUSED as error:
-            raise EntryError(batch[0].entry_id, f"PostgreSQL refuses a row of the batch to {last}: {error}") from error
+            first = batch.entries[0].entry_id
+            raise EntryError(first, f"PostgreSQL refuses a row of the batch to {last}: {error}") from error
         self.position = StreamId.parse(last)
-        self.written += total
-        WRITTEN.labels(*self._labels).inc(total)
-        return total
+        self.written += batch.total
+        WRITTEN.labels(*self._labels).inc(batch.total)
+        return batch.total
 
-    async def _prepare(self, connection: Connection, batch: list[Entry]) -> None:
-        """Learns the episodes of the batch's windows and makes their partitions, before the transaction."""
-        for entry in batch:
-            ref = self._episodes.get(entry.window_id)
-            if ref is None:
-                ref = await self._episode(connection, entry)
-            if ref not in self._partitions:
-                await ensure_partition(connection, ref)
-                self._partitions.add(ref)
-
-    async def _episode(self, connection: Connection, entry: Entry) -> int:
-        if isinstance(entry, WindowOpened):
-            ref: int | None = entry.opened.episode_ref
-        else:
-            ref = await connection.fetchval(statement("window_episode"), self._organisation, entry.window_id)
-        if ref is None:
-            raise EntryError(entry.entry_id, f"belongs to the window {entry.window_id}, which was never opened")
-        self._episodes[entry.window_id] = ref
-        return ref
-
-    async def _rows(self, batch: list[Entry]) -> dict[int, list[bytes]]:
-        """The batch's rows by episode, as COPY takes them, a piece an entry."""
-        rows: dict[int, list[bytes]] = {}
-        for entry in batch:
-            if isinstance(entry, Ballots):
-                ref = self._episodes[entry.window_id]
-                rows.setdefault(ref, []).append(binary_rows(entry, self._organisation, self.shard, ref))
-                await asyncio.sleep(0)  # a long batch must not hold up the sockets of this process
-        return rows
-
-    async def _commit(
-        self, connection: Connection, batch: list[Entry], rows: dict[int, list[bytes]], total: int
-    ) -> None:
+    async def _commit(self, connection: Connection, batch: Batch) -> None:
         async with connection.transaction():
-            await self._move_watermark(connection, batch[-1].entry_id, len(batch), total)
-            for entry in batch:
+            await self._move_watermark(connection, batch.entries[-1].entry_id, len(batch.entries), batch.total)
+            for entry in batch.entries:
                 if isinstance(entry, WindowOpened):
                     await self._insert_window(connection, entry)
-            for ref, pieces in rows.items():
+                elif isinstance(entry, Voided):
+                    await self._insert_voids(connection, entry)
+            for ref, pieces in batch.rows.items():
                 await self._copy(connection, ref, pieces)
 
     async def _move_watermark(self, connection: Connection, last: str, entries: int, rows: int) -> None:
@@ -281,6 +209,24 @@ class LedgerWriter:
             opened.rules_hash,
             msgspec.json.encode(opened.rules).decode(),
             msgspec.json.encode(opened.contestants).decode(),
+        )
+
+    async def _insert_voids(self, connection: Connection, entry: Voided) -> None:
+        why, votes = entry.why, entry.votes
+        await connection.execute(
+            statement("insert_voids"),
+            self._organisation,
+            self._reader.episodes[entry.window_id],
+            entry.window_id,
+            self.shard,
+            why.reason,
+            why.voided_by,
+            why.approved_by,
+            moment(why.voided_ms),
+            [vote.vote_id for vote in votes],
+            [vote.contestant_id for vote in votes],
+            [vote.vote_type for vote in votes],
+            [vote.votes for vote in votes],
         )
 
     async def _copy(self, connection: Connection, episode_ref: int, pieces: list[bytes]) -> None:

@@ -81,10 +81,10 @@ def test_rows_come_out_as_they_went_in(rows: list[tuple[object, ...]]) -> None:
     for row, columns in zip(rows, made, strict=True):
         vote_id, *texts_and_amounts, received, metadata = row
         voter, contestant, kind, count, weight, client_id = texts_and_amounts
-        assert columns[:5] == [b"org", pack(7), vote_id, window.bytes, b"\0\3"]
-        assert columns[5:8] == [text(voter), text(contestant), text(kind)]
-        assert columns[8:11] == [pack(count), pack(weight), text(client_id)]
-        assert struct.unpack(">q", columns[11] or b"")[0] / 1000 + 946_684_800_000 == received
+        assert columns[:4] == [b"org", pack(7), window.bytes, b"\0\3"]
+        assert columns[4:8] == [text(contestant), text(kind), pack(count), pack(weight)]
+        assert struct.unpack(">q", columns[8] or b"")[0] / 1000 + 946_684_800_000 == received
+        assert columns[9:12] == [vote_id, text(voter), text(client_id)]
         assert columns[12] == (None if metadata is None else text(metadata))
 
 
