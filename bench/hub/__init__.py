@@ -11,5 +11,7 @@ audience.py    a process of clients: raw sockets that count
 stand.py       one contender with its audience: rounds, CPU, memory
 process.py     what the kernel says of another process
 fanout.py      all stands side by side, by turns
+cues.py        cues to 15,000 sockets of a real server while votes come in
+watchers.py    a process of sockets that note when each cue arrived
 report.py      tables for the terminal and for docs/performance.md
 """

@@ -19,10 +19,11 @@ from typing import Any, Final
 import msgspec
 from rich.console import Console
 
-from bench.hub import report
+from bench.hub import cues, report
 from bench.hub.contenders import BY_NAME, CONTENDERS, FLOOR
 from bench.hub.fanout import Result, measure
 
+PARTS: Final = ("fanout", "cues")
 RESULTS: Final = Path(__file__).resolve().parents[1] / "results"
 SIZES: Final = (1_000, 5_000, 15_000)
 
@@ -30,7 +31,10 @@ SIZES: Final = (1_000, 5_000, 15_000)
 def main() -> int:
     options = _options()
     console = Console(width=120)
-    _fanout(options, console)
+    if "fanout" in options.part:
+        _fanout(options, console)
+    if "cues" in options.part:
+        _cues(options, console)
     return 0
 
 
@@ -38,12 +42,16 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m bench.hub", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--sockets", nargs="+", type=int, default=SIZES, help="sizes")
+    parser.add_argument("--part", nargs="+", choices=PARTS, default=PARTS)
+    parser.add_argument("--sockets", nargs="+", type=int, default=SIZES, help="sizes of part fanout")
     parser.add_argument("--rounds", type=int, default=12, help="of each size")
     parser.add_argument(
         "--only", nargs="+", choices=tuple(BY_NAME), default=tuple(BY_NAME), metavar="NAME",
         help=f"contenders beside the floor: {', '.join(BY_NAME)}",
     )
+    parser.add_argument("--audience", type=int, default=SIZES[-1], help="sockets of part cues")
+    parser.add_argument("--votes", type=int, default=10_000, help="votes a second of part cues")
+    parser.add_argument("--cues", type=int, default=140, help="of part cues, about two a second")
     parser.add_argument("--no-write", action="store_true", help="leave bench/results as it is")
     return parser.parse_args()
 
@@ -63,6 +71,14 @@ def _fanout(options: argparse.Namespace, console: Console) -> None:
     console.print(report.markdown(results), soft_wrap=True, markup=False, highlight=False)
     listed = msgspec.to_builtins(results)
     _write(options, "hub_fanout", {"rounds": options.rounds, "missing": missing, "results": listed})
+
+
+def _cues(options: argparse.Namespace, console: Console) -> None:
+    with console.status(f"cues to {options.audience:,} sockets"):
+        result = cues.measure(options.audience, options.votes, options.cues)
+    report.show_cues(console, result)
+    console.print(report.cues_markdown(result), soft_wrap=True, markup=False, highlight=False)
+    _write(options, "hub_cues", {"result": msgspec.to_builtins(result)})
 
 
 def _write(options: argparse.Namespace, name: str, found: dict[str, Any]) -> None:

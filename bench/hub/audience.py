@@ -5,13 +5,16 @@ from __future__ import annotations
 import select
 import socket
 import time
+from collections.abc import Sequence
 from multiprocessing.connection import Connection
 from typing import Final
 
 from msgspec import Struct
 
 MOST: Final = 10_000
-"""Sockets of one process: half of the files it may open, and a third of the ports one address has."""
+"""Sockets of one process: half of the files it may open."""
+PER_ADDRESS: Final = 2_500
+"""Sockets from one address, as a hub's limit has it that is kind to a town behind one."""
 CONNECTING: Final = 100
 """Handshakes under way at once."""
 HANDSHAKE_S: Final = 30.0
@@ -35,16 +38,24 @@ class Heard(Struct, frozen=True):
     last_ns: int
 
 
-def open_sockets(address: str, port: int, count: int, request: bytes, extension: bool) -> list[socket.socket]:
-    """`count` sockets from `address` to 127.0.0.1:`port`, through their handshakes, non-blocking. Raises Refused."""
+def addresses(number: int, count: int) -> list[str]:
+    """Addresses of this machine for `count` sockets of process `number`, 0 to 250."""
+    return [f"127.{1 + number}.0.{1 + each}" for each in range(-(-count // PER_ADDRESS))]
+
+
+def open_sockets(
+    sources: Sequence[str], port: int, count: int, request: bytes, extension: bool
+) -> list[socket.socket]:
+    """`count` sockets from `sources` by turns to 127.0.0.1:`port`, through their handshakes, non-blocking. Raises
+    Refused."""
     opened: list[socket.socket] = []
     while len(opened) < count:
         batch = []
-        for _ in range(min(CONNECTING, count - len(opened))):
+        for number in range(len(opened), min(len(opened) + CONNECTING, count)):
             client = socket.socket()
             client.settimeout(HANDSHAKE_S)
             client.setsockopt(socket.IPPROTO_IP, socket.IP_BIND_ADDRESS_NO_PORT, 1)
-            client.bind((address, 0))
+            client.bind((sources[number % len(sources)], 0))
             client.connect(("127.0.0.1", port))
             if request:
                 client.send(request)
@@ -123,10 +134,12 @@ class Audience:
             self._first = self._last
 
 
-def attend(control: Connection, address: str, port: int, count: int, request: bytes, extension: bool) -> None:
+def attend(
+    control: Connection, sources: Sequence[str], port: int, count: int, request: bytes, extension: bool
+) -> None:
     """The main function of a process of clients: opens them, says "open" or why not, then obeys."""
     try:
-        held = open_sockets(address, port, count, request, extension)
+        held = open_sockets(sources, port, count, request, extension)
     except (Refused, OSError) as error:
         control.send(str(error))
         return

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.table import Table
 
+from bench.hub.cues import CueResult
 from bench.hub.fanout import Result
 
 _COLUMNS = ("contender", "CPU µs a delivery", "x floor", "spread ms", "KB a socket", "B a delivery")
@@ -42,6 +43,42 @@ def markdown(results: Sequence[Result]) -> str:
         rest = (f"{last.spread_ms:.0f}", _kb(last), f"{last.bytes_a_delivery:,}")
         lines.append("| " + " | ".join((title, *cells, *rest)) + " |")
     return "\n".join(lines)
+
+
+def cues(result: CueResult) -> list[tuple[str, str]]:
+    """Rows of the second table."""
+    stall = "the server does not tell" if result.stall_max_ms is None else f"{result.stall_max_ms:.1f} ms"
+    return [
+        ("cues, and the votes/s acknowledged meanwhile", f"{result.cues}, {result.acked_per_second:,}"),
+        ("cue on the first socket, p50", f"{result.first_p50_ms:.1f} ms"),
+        ("**cue on the last socket, p50**", f"{result.last_p50_ms:.1f} ms"),
+        ("**cue on the last socket, p99**", f"{result.last_p99_ms:.1f} ms"),
+        ("cue on the last socket, longest", f"{result.last_max_ms:.1f} ms"),
+        ("longest loop stall of the last minute", stall),
+        ("loop stalls over 20 ms", "-" if result.stalls is None else str(result.stalls)),
+        ("vote acknowledged, p50 and p99", f"{result.ack_p50_ms or 0:.1f} and {result.ack_p99_ms or 0:.1f} ms"),
+        ("CPU of the server's process", f"{result.server_cpu:.2f} cores"),
+        ("votes refused, sockets lost", str(result.problems or "none")),
+    ]
+
+
+def show_cues(console: Console, result: CueResult) -> None:
+    """Goal: p99 within 200 ms, no stall over 20."""
+    table = Table(title=_title(result), show_header=False)
+    table.add_column()
+    table.add_column(justify="right")
+    for name, value in cues(result):
+        table.add_row(name.strip("*"), value)
+    console.print(table)
+
+
+def cues_markdown(result: CueResult) -> str:
+    rows = (f"| {name} | {value} |" for name, value in cues(result))
+    return "\n".join((f"| {_title(result)} | |", "| --- | --- |", *rows))
+
+
+def _title(result: CueResult) -> str:
+    return f"{result.sockets:,} sockets, {result.votes_per_second:,} votes/s"
 
 
 def _ratio(result: Result) -> str:

@@ -14,7 +14,7 @@ from typing import Any, Final, Protocol
 
 from msgspec import Struct
 
-from bench.hub.audience import HANDSHAKE_S, LEARN, MOST, STOP, Heard, attend, open_sockets
+from bench.hub.audience import HANDSHAKE_S, LEARN, MOST, STOP, Heard, addresses, attend, open_sockets
 from bench.hub.board import board
 from bench.hub.contenders import Contender
 from bench.hub.nginx import Nginx
@@ -148,21 +148,22 @@ class Stand:
 
     def _warm_up(self) -> None:
         contender, port = self.contender, self._server.port
-        for client in open_sockets("127.0.0.1", port, WARM_UP, contender.handshake(port), contender.extension):
+        request = contender.handshake(port)
+        for client in open_sockets(["127.0.0.1"], port, WARM_UP, request, contender.extension):
             client.close()
         time.sleep(0.2)  # the server has seen them go by then
         self._server.prepare()
 
     def _open(self, number: int) -> None:
-        """Client processes one after the other, each from an address of its own, so that there are ports enough."""
+        """Client processes one after the other, each from addresses of its own."""
         contender, port, left = self.contender, self._server.port, self.sockets
         parts = -(-left // MOST)
         for part in range(parts):
             count = left // (parts - part)
             left -= count
             control, there = _SPAWN.Pipe()
-            address = f"127.0.{number + 1}.{part + 1}"
-            arguments = (there, address, port, count, contender.handshake(port), contender.extension)
+            sources = addresses(10 * number + part, count)
+            arguments = (there, sources, port, count, contender.handshake(port), contender.extension)
             process = _SPAWN.Process(target=attend, args=arguments, daemon=True)
             process.start()
             there.close()
