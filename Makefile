@@ -5,7 +5,7 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help run serve setup test unit screenshots lint bench bench-hub bench-votes load config browser soak drill
+.PHONY: help run serve setup test unit screenshots lint bench bench-hub bench-votes load config browser clients soak drill
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -25,7 +25,7 @@ $(STAMP): pyproject.toml requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
 	@touch $@
 
-test: setup browser ## all tests: unit, contract (real engines), end to end (real process, real browser)
+test: setup browser clients ## all tests: unit, contract (real engines), end to end (real process, real browser)
 	$(BIN)/python -m pytest
 	node --test "tests/web/"
 
@@ -61,6 +61,12 @@ load: setup ## load on a running server, for example make load ARGS="--sockets 5
 
 config: setup ## the settings in force
 	@$(BIN)/broadcast-sync config
+
+# Other people's clients, for the tests of what they speak.
+clients: tests/web/node_modules/.package-lock.json
+
+tests/web/node_modules/.package-lock.json: tests/web/package-lock.json
+	cd tests/web && npm ci --ignore-scripts --no-audit --no-fund --silent
 
 # Debian's Chromium, for the browser tests; nothing is installed where there is one.
 browser:
