@@ -47,14 +47,22 @@ class Opened(Struct, frozen=True, rename="camel"):
     canonical: str = ""
     timezone: str = "UTC"
     round: int = 0
+    season: str = ""
 
     @classmethod
-    def of(cls, show: Show, window: Window) -> Opened:
+    def of(cls, show: Show, window: Window, season: str = "") -> Opened:
         rules = window.ruleset
         return cls(
             show.show_id, show.episode, show.episode_ref, window.opens_ms, window.closes_ms, window.hard_closes_ms,
             rules.name, rules.hash, rules.rules, window.contestants, rules.canonical, show.timezone, window.round,
+            season,
         )
+
+
+def season_of(stage: Stage) -> str:
+    """The id of the season whose round the stage's window is; empty without rounds."""
+    window, season = stage.window, stage.season
+    return season.id if season is not None and window is not None and window.round else ""
 
 
 class Gates:
@@ -105,7 +113,7 @@ class Gates:
         show, window = stage.show, stage.window
         if show is None or window is None:
             raise ValueError("no window to open")
-        await self._move(stage, window, msgspec.json.encode(Opened.of(show, window)))
+        await self._move(stage, window, msgspec.json.encode(Opened.of(show, window, season_of(stage))))
 
     async def changed(self, stage: Stage) -> None:
         """Gives the times of `stage.window` to the gates that are open; the newest revision wins."""

@@ -27,7 +27,7 @@ from voting.ballot.answer import BEFORE, BROKEN, ENDED, FAILED, NOT_OPEN, TAKEN,
 from voting.ballot.batcher import Batcher, Room
 from voting.ballot.claims import WAITS
 from voting.ballot.desk import Desk, ballot_of
-from voting.ballot.gates import Gates
+from voting.ballot.gates import Gates, season_of
 from voting.ballot.metrics import BallotMetrics
 from voting.ballot.refusals import Refusals
 from voting.ballot.rules import Ruled, WindowRules
@@ -203,7 +203,7 @@ class BallotIntake:
                     _log.error("ballot_rules_missing", ruleset=held.name, hash=held.hash)
                 self._rules_missing = held
                 raise Refusal("BUSY", "This server does not know the rules of this vote.", retry_after=RETRY_S)
-            desk = self._desk = Desk(show, window, WindowRules(data, show, window), self._shards)
+            desk = self._desk = Desk(show, window, WindowRules(data, show, window, season_of(stage)), self._shards)
         return desk
 
     def _answered(

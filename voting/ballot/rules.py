@@ -34,8 +34,10 @@ class Ruled(Struct, frozen=True, gc=False):
 class WindowRules:
     """A ruleset applied to one window of one episode; made once a window, asked once a ballot."""
 
-    def __init__(self, data: RulesetData, show: Show, window: Window) -> None:
+    def __init__(self, data: RulesetData, show: Show, window: Window, season: str = "") -> None:
+        """`season` is the id of the season whose round the window is, if there are rounds."""
         self.data: Final = data
+        self._round = f"@{season}.{window.round}" if season else f"@{window.round}"
         self._show = show
         self._window = window
         self._types: Final = {kind: (rule, data.rules_of(kind)) for kind, rule in data.types.items()}
@@ -149,7 +151,7 @@ class WindowRules:
         if scope == "show":
             return f"{show}:all", "", self.expiry_ms
         if scope == "round":
-            return f"{show}:all", f"@{self._window.round}", self.expiry_ms
+            return f"{show}:all", self._round, self.expiry_ms
         return self.scope, f"@{self._window.window_id}" if scope == "window" else "", self.expiry_ms
 
 

@@ -1,7 +1,8 @@
 """PURE: what the entries of a shard's stream say. What cannot be understood raises EntryError, never is skipped.
 
 Fields: `k` the kind; b = ballots (w window, n rows, v MessagePack rows), o = window opened (w, d JSON),
-f = fence (w, d JSON tally of the shard), v = votes voided (w, d JSON why, v JSON rows).
+f = fence (w, d JSON tally of the shard), v = votes voided (w, d JSON why, v JSON rows), c = wallet changed by a credit
+or an expiry (d JSON, x MessagePack lots that expired). A b has a j, MessagePack, where wallets paid.
 """
 
 from __future__ import annotations
@@ -57,6 +58,10 @@ class Opened(Struct, frozen=True, rename="camel"):
     rules_hash: str
     rules: dict[str, Any]
     contestants: tuple[ContestantInfo, ...]
+    canonical: str = ""
+    timezone: str = "UTC"
+    round: int = 0
+    season: str = ""
 
 
 _opened: Final = msgspec.json.Decoder(Opened)
@@ -71,12 +76,14 @@ class WindowOpened(NamedTuple):
 
 
 class Ballots(NamedTuple):
-    """Kind b: the ballots of one batch. `size` is what the entry says of itself; `payload` is decoded late."""
+    """Kind b: the ballots of one batch. `size` is what the entry says of itself; `payload`, and `payments`, empty
+    unless wallets paid for any, are decoded late."""
 
     entry_id: str
     window_id: UUID
     size: int
     payload: bytes
+    payments: bytes = b""
 
 
 class Fence(NamedTuple):
@@ -117,16 +124,26 @@ class Voided(NamedTuple):
     votes: tuple[VoidedVote, ...]
 
 
-Entry = WindowOpened | Ballots | Fence | Voided
+class Changed(NamedTuple):
+    """Kind c: a wallet changed by a credit or by an expiry; both are read by the wallet's journal. Of no window."""
+
+    entry_id: str
+    change: bytes
+    expired: bytes
+
+
+Entry = WindowOpened | Ballots | Fence | Voided | Changed
 
 
 def read_entry(entry_id: str, fields: Mapping[bytes, bytes]) -> Entry:
     """The entry of a kind this program knows. Raises EntryError for any other, and for missing or wrong fields."""
     try:
         kind = fields[b"k"]
+        if kind == b"c":
+            return Changed(entry_id, fields[b"d"], fields.get(b"x", b""))
         window_id = UUID(fields[b"w"].decode("ascii"))
         if kind == b"b":
-            return Ballots(entry_id, window_id, int(fields[b"n"]), fields[b"v"])
+            return Ballots(entry_id, window_id, int(fields[b"n"]), fields[b"v"], fields.get(b"j", b""))
         if kind == b"o":
             return WindowOpened(entry_id, window_id, _opened.decode(fields[b"d"]))
         if kind == b"f":

@@ -11,7 +11,17 @@ from redis.asyncio import Redis
 
 from broadcast_sync.bus.keys import ShardKeys
 from broadcast_sync.settings import Ledger as LedgerSettings
-from voting.ledger.entries import Ballots, Entry, EntryError, StreamId, WindowOpened, read_entry
+from voting.ledger.entries import (
+    Ballots,
+    Changed,
+    Entry,
+    EntryError,
+    Fence,
+    StreamId,
+    Voided,
+    WindowOpened,
+    read_entry,
+)
 from voting.ledger.rows import binary_rows
 from voting.ledger.store import Connection, Pool, ensure_partition, statement
 
@@ -135,10 +145,11 @@ class StreamReader:
 
     async def _prepare(self, entries: list[Entry]) -> None:
         """Learns the episodes of the entries' windows and makes sure of their partitions, before any transaction."""
-        if all(self.episodes.get(entry.window_id) in self._partitions for entry in entries):
+        of_windows = [entry for entry in entries if not isinstance(entry, Changed)]
+        if all(self.episodes.get(entry.window_id) in self._partitions for entry in of_windows):
             return
         async with self._pool.acquire() as connection:
-            for entry in entries:
+            for entry in of_windows:
                 ref = self.episodes.get(entry.window_id)
                 if ref is None:
                     ref = await self._episode(connection, entry)
@@ -146,7 +157,7 @@ class StreamReader:
                     await ensure_partition(connection, ref)
                     self._partitions.add(ref)
 
-    async def _episode(self, connection: Connection, entry: Entry) -> int:
+    async def _episode(self, connection: Connection, entry: WindowOpened | Ballots | Fence | Voided) -> int:
         if isinstance(entry, WindowOpened):
             ref: int | None = entry.opened.episode_ref
         else:

@@ -25,7 +25,7 @@ TRAILER: Final = b"\xff\xff"
 
 _Amount = Annotated[int, Meta(ge=1, lt=2**31)]
 _VoteId = Annotated[bytes, Meta(min_length=16, max_length=16)]
-_decode: Final = msgspec.msgpack.Decoder(
+decode_rows: Final = msgspec.msgpack.Decoder(
     list[tuple[_VoteId, str, str, str, _Amount, _Amount, str, int, str | None]]
 ).decode
 _MS_TO_2000: Final = 946_684_800_000
@@ -77,7 +77,7 @@ def binary_rows(ballots: Ballots, organisation: str, shard: int, episode_ref: in
     Raises EntryError if they are not what the entry says they are.
     """
     try:
-        rows = _decode(ballots.payload)
+        rows = decode_rows(ballots.payload)
         if len(rows) != ballots.size:
             raise EntryError(ballots.entry_id, f"says {ballots.size} rows and has {len(rows)}")
         heads, times, sizes = _Heads(_start(ballots.window_id, organisation, shard, episode_ref)), _Times(), _Sizes()

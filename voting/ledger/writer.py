@@ -23,6 +23,7 @@ from voting.ledger.metrics import OUTAGES, STOPPED, WRITTEN
 from voting.ledger.reader import Batch, StreamReader
 from voting.ledger.rows import COLUMNS, HEADER, TRAILER
 from voting.ledger.store import OUTAGE, REFUSED, Connection, Pool, partition, statement
+from voting.wallet import journal
 
 BACKOFF_S: Final = (0.1, 5.0)
 """The first and the longest wait between two tries in an outage."""
@@ -180,6 +181,7 @@ class LedgerWriter:
                     await self._insert_voids(connection, entry)
             for ref, pieces in batch.rows.items():
                 await self._copy(connection, ref, pieces)
+            await journal.write(connection, self._organisation, batch.entries)
 
     async def _move_watermark(self, connection: Connection, last: str, entries: int, rows: int) -> None:
         """First in the transaction: its row lock makes a rival wait, and then find the watermark moved."""
@@ -209,6 +211,11 @@ class LedgerWriter:
             opened.rules_hash,
             msgspec.json.encode(opened.rules).decode(),
             msgspec.json.encode(opened.contestants).decode(),
+            opened.canonical,
+            opened.show_id,
+            opened.timezone,
+            opened.round,
+            opened.season,
         )
 
     async def _insert_voids(self, connection: Connection, entry: Voided) -> None:
