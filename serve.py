@@ -382,7 +382,7 @@ async def serve_show(settings: Settings, *, rehearsal: bool) -> None:
 async def _serve(node: Node, bound: socket.socket, stop: asyncio.Event) -> None:
     config = uvicorn.Config(
         node.app(), ws=node.hub.protocol_factory, http=node.hub.door, lifespan="off", log_config=None,  # type: ignore[arg-type]  # uvicorn calls `ws` and asks for nothing else of it
-        access_log=False, server_header=False, timeout_graceful_shutdown=1, timeout_keep_alive=30,
+        access_log=False, server_header=False, proxy_headers=False, timeout_graceful_shutdown=1, timeout_keep_alive=30,
     )
     server = _Server(config)
     async with node.running() as loops, contextlib.AsyncExitStack() as cleanup:

@@ -73,8 +73,20 @@ class Control(Section, frozen=True):
     cues_per_second: Annotated[float, Meta(gt=0, le=1_000)] = 20.0
 
 
+Origin = Annotated[str, Meta(pattern=r"^(\*|null|[a-z][a-z0-9+.-]*://[^/]*/?)$", max_length=512)]
+HostName = Annotated[str, Meta(pattern=r"^(\*\.)?[^\s/:*]+$|^[0-9a-fA-F:.]+$", max_length=255)]
+
+
 class Hub(Section, frozen=True):
     max_sockets: Annotated[int, Meta(ge=1, le=1_000_000)] = 18_000
+    sockets_per_address: Annotated[int, Meta(ge=0, le=1_000_000)] = 4_000
+    handshakes_per_second: Annotated[float, Meta(gt=0, le=1_000_000)] = 2_000.0
+    handshakes_burst: Annotated[int, Meta(ge=1, le=1_000_000)] = 4_000
+    max_http: Annotated[int, Meta(ge=8, le=1_000_000)] = 1_000
+    request_bytes: Annotated[int, Meta(ge=1_024, le=1_073_741_824)] = 1_048_576
+    allowed_origins: Annotated[list[Origin], Meta(max_length=256)] = []
+    allowed_hosts: Annotated[list[HostName], Meta(max_length=256)] = []
+    trusted_proxies: Annotated[list[str], Meta(max_length=256)] = []
     message_bytes: Annotated[int, Meta(ge=256, le=1_048_576)] = 16_384
     frame_bytes: Annotated[int, Meta(ge=1024, le=67_108_864)] = 2_097_152
     messages_per_second: Annotated[float, Meta(gt=0, le=1_000_000)] = 200.0
@@ -84,6 +96,7 @@ class Hub(Section, frozen=True):
     ping_interval_s: Annotated[float, Meta(ge=0.5, le=3_600)] = 20.0
     auth_timeout_s: Annotated[float, Meta(ge=0.1, le=300)] = 5.0
     handshake_timeout_s: Annotated[float, Meta(ge=0.1, le=300)] = 10.0
+    message_timeout_s: Annotated[float, Meta(ge=0.1, le=3_600)] = 20.0
     outbox_messages: Annotated[int, Meta(ge=8, le=100_000)] = 256
     outbox_bytes: Annotated[int, Meta(ge=4_096, le=67_108_864)] = 65_536
     drain_timeout_s: Annotated[float, Meta(ge=0.1, le=300)] = 10.0

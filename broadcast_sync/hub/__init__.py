@@ -1,6 +1,8 @@
 """Sockets: who is connected, what reaches them, and what they may send. Knows nothing of votes.
 
 door.py       what every connection comes in by: HTTP with bounds on slow and large requests
+admission.py  PURE: whether there is room for one more
+provenance.py PURE: the host, the page and the proxies a request names
 endpoint.py   one connection as an asyncio protocol under uvicorn: handshake, bytes in, closing
 events.py     one connection as an event stream, taken over by the door
 events_request.py  PURE: what a request for it asks for

@@ -12,6 +12,7 @@ import asyncio
 import logging
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
+from math import inf
 from random import randint
 from time import monotonic
 from typing import TYPE_CHECKING, Final, cast
@@ -43,7 +44,6 @@ PATHS: Final[dict[str, Mapping[str | None, Plain]]] = {
 HIGH_WATER: Final = 0
 """Bytes uvloop may hold for a socket before its session keeps what follows. None: the kernel's buffer is the only
 queue of old news, and what waits with us is bounded and kept up to date by the outbox."""
-RETRY_AFTER_S: Final = (1, 5)
 
 _PING: Final = frame(PING, b"")
 _quiet = logging.getLogger("broadcast_sync.hub.rfc6455")
@@ -68,13 +68,15 @@ class _Protocol(ServerProtocol):
 
 
 class Endpoint(asyncio.Protocol):
-    """Made by `Hub.protocol_factory` for one connection that asked for an upgrade."""
+    """Made by `Hub.protocol_factory` for one connection that asked for an upgrade and has been let in. `address` is
+    whose it is."""
 
-    __slots__ = ("_conn", "_hub", "_inbound", "_server_state", "_session", "_transport")
+    __slots__ = ("_address", "_conn", "_hub", "_inbound", "_server_state", "_session", "_transport")
 
-    def __init__(self, hub: Hub, server_state: ServerState) -> None:
+    def __init__(self, hub: Hub, server_state: ServerState, address: str) -> None:
         self._hub = hub
         self._server_state = server_state
+        self._address = address
         self._conn: _Protocol | None = _Protocol(extensions=hub.compression.extensions, logger=_quiet)
         self._inbound: Inbound | None = None
         self._session: Session | None = None
@@ -96,8 +98,13 @@ class Endpoint(asyncio.Protocol):
             self._handshake(data)
             return
         received_ms = self._hub.clock.now_ms()
+        before = session.received
         for opcode, payload in inbound.receive(data):
             session.receive(opcode, payload, received_ms)
+        if not inbound.partial:
+            session.whole_by = inf
+        elif session.whole_by == inf or session.received != before:
+            self._hub.watch.receiving(session)
         self._say(session, inbound)
 
     def eof_received(self) -> None:
@@ -170,15 +177,10 @@ class Endpoint(asyncio.Protocol):
                 self._conn = None
 
     def _answer(self, conn: _Protocol, request: Request) -> Response:
-        hub = self._hub
         path = request.path.partition("?")[0]
         if path not in PATHS:
             known = ", ".join(sorted(PATHS))
             return conn.reject(HTTPStatus.NOT_FOUND, f"There is no socket at this path; there are {known}.\n")
-        if hub.stopping or hub.socket_count >= hub.settings.hub.max_sockets:
-            response = conn.reject(HTTPStatus.SERVICE_UNAVAILABLE, "No room for another socket now, try again.\n")
-            response.headers["Retry-After"] = str(randint(*RETRY_AFTER_S))
-            return response
         conn.known = PATHS[path]
         return conn.accept(request)
 
@@ -187,7 +189,6 @@ class Endpoint(asyncio.Protocol):
         hub, transport = self._hub, self._transport
         path = request.path.partition("?")[0]
         agreed = bool(conn.extensions)
-        peer = transport.get_extra_info("peername")
         first = conn.data_to_send()
         session = (CableSession if path == CABLE else Session)(
             hub,
@@ -195,7 +196,7 @@ class Endpoint(asyncio.Protocol):
             first.append,
             str(uuid7(hub.clock.now_ms())),
             path,
-            str(peer[0]) if isinstance(peer, tuple) else "",
+            self._address,
             hub.compression.format(conn.known[conn.subprotocol], agreed),
             monotonic(),
         )

@@ -25,7 +25,7 @@ from broadcast_sync.errors import Refusal
 from broadcast_sync.http import refusal_response
 from broadcast_sync.hub.channels import SHOW
 from broadcast_sync.hub.closes import ABNORMAL, SERVER_ERROR
-from broadcast_sync.hub.endpoint import HIGH_WATER, RETRY_AFTER_S
+from broadcast_sync.hub.endpoint import HIGH_WATER
 from broadcast_sync.hub.events_request import METHODS, StreamRequest, Wanted, accepts_events, wanted
 from broadcast_sync.hub.session import STREAM, Session
 from broadcast_sync.ids import uuid7
@@ -55,10 +55,11 @@ async def _not_here(request: Request) -> Response:
 class EventStream(asyncio.Protocol):
     """One connection that the door has handed over: `answer` its request, then it is a session's."""
 
-    __slots__ = ("_hub", "_server_state", "_session", "_transport", "_unasked")
+    __slots__ = ("_address", "_hub", "_server_state", "_session", "_transport", "_unasked")
 
-    def __init__(self, hub: Hub, server_state: ServerState, transport: asyncio.Transport) -> None:
+    def __init__(self, hub: Hub, server_state: ServerState, transport: asyncio.Transport, address: str) -> None:
         self._hub = hub
+        self._address = address
         self._server_state = server_state
         self._session: Session | None = None
         self._transport = transport
@@ -70,9 +71,10 @@ class EventStream(asyncio.Protocol):
     def answer(self, request: StreamRequest) -> None:
         """Begins the stream, or refuses it and closes. HEAD is told what GET would be."""
         hub = self._hub
-        if hub.stopping or hub.socket_count >= hub.settings.hub.max_sockets:
-            busy = Refusal("BUSY", "No room for another stream now.", retry_after=randint(*RETRY_AFTER_S))
-            self._refuse(request, HTTPStatus.SERVICE_UNAVAILABLE, busy)
+        refused = hub.admission.admit(self._address, monotonic())
+        if refused is not None:
+            code = "RATE_LIMIT" if refused.status == HTTPStatus.TOO_MANY_REQUESTS else "BUSY"
+            self._refuse(request, refused.status, Refusal(code, refused.text, retry_after=refused.retry_after_s))
         elif not accepts_events(request.header(b"accept")):
             self._refuse(request, HTTPStatus.NOT_ACCEPTABLE, Refusal("UNSUPPORTED", "This is text/event-stream."))
         else:
@@ -149,11 +151,10 @@ class EventStream(asyncio.Protocol):
     def _open(self, head: bytes, asked: Wanted) -> None:
         """The head of the response, WELCOME and all that a joiner is told go out together."""
         hub, transport = self._hub, self._transport
-        peer = transport.get_extra_info("peername")
         first = [head, retry(randint(*RETRY_MS)) + b"\n"]
         session = self._session = Session(
             hub, self, first.append, str(uuid7(hub.clock.now_ms())), STREAM,
-            str(peer[0]) if isinstance(peer, tuple) else "", EVENTS, monotonic(),
+            self._address, EVENTS, monotonic(),
         )
         transport.set_write_buffer_limits(HIGH_WATER)
         self._notice_the_gone()

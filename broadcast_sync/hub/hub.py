@@ -12,6 +12,7 @@ from uvicorn.config import Config
 from uvicorn.server import ServerState
 
 from broadcast_sync.clock import Clock
+from broadcast_sync.hub.admission import Admission
 from broadcast_sync.hub.cable_feed import CableFeed
 from broadcast_sync.hub.channels import RESULTS, SHOW, Channels
 from broadcast_sync.hub.closes import expected
@@ -23,6 +24,7 @@ from broadcast_sync.hub.handlers import Handlers
 from broadcast_sync.hub.inbound import Bounds
 from broadcast_sync.hub.limits import Limit
 from broadcast_sync.hub.metrics import Counts, HubCollector
+from broadcast_sync.hub.provenance import Proxies
 from broadcast_sync.hub.router import Router
 from broadcast_sync.hub.session import CONTROL, VIEWERS, Session
 from broadcast_sync.hub.stalls import Pulse, Stalls
@@ -91,14 +93,15 @@ class Hub:
         self.flow: Final = Limit(limits.messages_per_second, limits.messages_burst)
         self.bad: Final = Limit(limits.bad_messages / limits.bad_window_s, limits.bad_messages)
         self.control: Final = Limit(CONTROL_FRAMES_PER_SECOND, CONTROL_FRAMES_BURST)
-        self.watch: Final = Watch(limits.ping_interval_s, limits.drain_timeout_s)
+        self.admission: Final = Admission(limits)
+        self.proxies: Final = Proxies(limits.trusted_proxies)
+        self.watch: Final = Watch(limits.ping_interval_s, limits.drain_timeout_s, limits.message_timeout_s)
         self.stalls: Final = Stalls()
         self._pulse = Pulse(self.stalls)
         self.metrics: Final = HubCollector(
             self.counts, self.stalls, lambda: self.socket_count, self.channels.counts, router.counts
         )
         """For a Prometheus registry."""
-        self.stopping = False
         self.fanout: Final = Fanout(self.channels, self.counts, limits.slice_ms / 1000)
         self.cable: Final = CableFeed(self)
         self._tasks: list[asyncio.Task[None]] = []
@@ -150,7 +153,7 @@ class Hub:
     async def stop(self, reason: str = "shutdown", spread_ms: int = 5_000) -> None:
         """Sends everybody away: RECONNECT with a time of their own within `spread_ms`, then 4000. Takes at most
         `server.stop_s` plus a turn of the loop; who has not left by then is cut off. Refuses newcomers from now on."""
-        self.stopping = True
+        self.admission.open = False
         deadline = asyncio.get_running_loop().time() + self.settings.server.stop_s
         await self.router.finish(self.settings.server.stop_s / 2)
         for index, session in enumerate(list(self.sessions.values())):
@@ -174,17 +177,17 @@ class Hub:
 
     def door(self, *args: Any, **options: Any) -> Door:
         """What uvicorn's `http=` takes: makes the protocol that a connection begins with."""
-        return Door(*args, hub=self, timeout_s=self.settings.hub.handshake_timeout_s, **options)
+        return Door(*args, hub=self, **options)
 
     def protocol_factory(
         self,
         config: Config,
         server_state: ServerState,
         app_state: dict[str, Any],
-        _loop: asyncio.AbstractEventLoop | None = None,
+        address: str = "",
     ) -> Endpoint:
-        """What uvicorn's `ws=` takes: makes the protocol of one connection."""
-        return Endpoint(self, server_state)
+        """What uvicorn's `ws=` takes: makes the protocol of a connection that the door has let in from `address`."""
+        return Endpoint(self, server_state, address)
 
     # --- for the hub's own parts ------------------------------------------------------------------------------
 
@@ -199,6 +202,7 @@ class Hub:
         """A handshake is complete: WELCOME, and on the paths of viewers the state of the show at once."""
         self.counts.opened += 1
         self.sessions[session.id] = session
+        self.admission.entered(session.address)
         limits = self.settings.hub
         self.watch.welcome(session, limits.auth_timeout_s if session.path == CONTROL else None)
         session.reply(Welcome(session.id, self.node, self.stamp(), limits.ping_interval_s))
@@ -233,6 +237,7 @@ class Hub:
     def left(self, session: Session, now: float) -> None:
         """A connection is gone: its one line in the log."""
         del self.sessions[session.id]
+        self.admission.left(session.address)
         if not self.sessions:
             self._empty.set()
         code = session.close_code

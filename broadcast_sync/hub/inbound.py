@@ -76,6 +76,11 @@ class Inbound:
         self.close_code = 0
         """The client's, or ours if it gave none in time."""
 
+    @property
+    def partial(self) -> bool:
+        """True while a frame or a fragmented message has begun and is not whole."""
+        return self._tail is not None or self._fragments is not None or self._skip > 0
+
     def receive(self, data: bytes) -> list[Message]:
         """The messages that `data` completes. Once finished, everything is discarded."""
         if self._skip:

@@ -58,7 +58,7 @@ class Session:
     __slots__ = (
         "_bad", "_control", "_endpoint", "_flow", "_hub", "_outbox", "_paused", "address", "auth_by", "channels",
         "close_by", "close_code", "expires_at", "format", "id", "identity", "is_open", "look_at", "next_ping",
-        "opened_at", "path", "pending", "progress", "ready", "received", "unanswered", "wake_at", "write",
+        "opened_at", "path", "pending", "progress", "ready", "received", "unanswered", "wake_at", "whole_by", "write",
     )
 
     def __init__(
@@ -93,6 +93,7 @@ class Session:
         self.look_at = inf
         """When to see next whether a client that does not keep up takes anything."""
         self.progress: Progress | None = None
+        self.whole_by = inf
         self.wake_at = inf
         self._outbox: Outbox | None = None
         self._paused = False

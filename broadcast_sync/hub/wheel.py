@@ -64,9 +64,10 @@ class Wheel(Generic[T]):
 class Watch:
     """Looks at each session when something of it is due. `run` is the one task; all else is called from the loop."""
 
-    def __init__(self, ping_interval_s: float, drain_timeout_s: float) -> None:
+    def __init__(self, ping_interval_s: float, drain_timeout_s: float, message_timeout_s: float) -> None:
         self._interval = ping_interval_s
         self._drain_timeout = drain_timeout_s
+        self._message_timeout = message_timeout_s
         self._wheel: Wheel[Session] = Wheel(monotonic())
 
     def welcome(self, session: Session, auth_timeout_s: float | None) -> None:
@@ -81,6 +82,11 @@ class Watch:
         """The session's AUTH deadline is met; it is closed in `expires_in_s` unless this is called again before."""
         session.auth_by = inf
         session.expires_at = monotonic() + expires_in_s
+        self._hang(session)
+
+    def receiving(self, session: Session) -> None:
+        """A message of the session has begun and is not whole: it has its time from now on."""
+        session.whole_by = monotonic() + self._message_timeout
         self._hang(session)
 
     def stalled(self, session: Session) -> None:
@@ -123,6 +129,8 @@ class Watch:
                 session.close(AUTH_TIMEOUT)
             elif session.progress is not None and now >= session.look_at:
                 self._drain(session, session.progress, now)
+            elif now >= session.whole_by:
+                session.close(NO_PONG, "message not complete")
             elif now >= session.next_ping:
                 self._ping(session, now)
         self._hang(session)
@@ -143,7 +151,9 @@ class Watch:
         """Hangs the session at its earliest time, unless it hangs there or earlier already."""
         at = session.close_by
         if session.is_open:
-            at = min(at, session.next_ping, session.auth_by, session.expires_at, session.look_at)
+            at = min(
+                at, session.next_ping, session.auth_by, session.expires_at, session.look_at, session.whole_by
+            )
         if at < session.wake_at:
             session.wake_at = at
             self._wheel.hang(session, at)

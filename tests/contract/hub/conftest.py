@@ -33,7 +33,12 @@ def pytest_asyncio_loop_factories(
 
 
 async def _app(scope: Any, receive: Any, send: Any) -> None:
+    """Says hello; on `/wait` only when it has the whole body, on `/large` at length."""
+    while scope["path"] == "/wait" and (await receive()).get("more_body"):
+        pass
     await send({"type": "http.response.start", "status": 200, "headers": []})
+    for _ in range(64 if scope["path"] == "/large" else 0):
+        await send({"type": "http.response.body", "body": bytes(1 << 20), "more_body": True})
     await send({"type": "http.response.body", "body": b"hello"})
 
 
