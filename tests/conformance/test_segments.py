@@ -65,7 +65,7 @@ async def _made() -> Hub:
 
 
 def heard(hub: Hub, pieces: list[bytes], deflate: bool) -> Answers:
-    wire, endpoint = Wire(), Endpoint(hub, ServerState())
+    wire, endpoint = Wire(), Endpoint(hub, ServerState(), "")
     endpoint.connection_made(wire)
     endpoint.data_received(f"{HANDSHAKE}{f'{OFFER}{chr(13)}{chr(10)}' if deflate else ''}\r\n".encode())
     for piece in pieces:
