@@ -79,7 +79,9 @@ from results.routes import ResultRoutes
 from voting.ballot.gates import Gates
 from voting.ballot.intake import BallotIntake
 from voting.ledger import commands as ledger
+from voting.ledger import void_command
 from voting.ledger.migrate import migrate
+from voting.ledger.pressure import StreamPressure
 from voting.ledger.service import LedgerService
 from voting.ledger.store import Pool, open_pool
 from voting.ledger.watch import LedgerWatch
@@ -112,7 +114,12 @@ class Node:
         self._store = StageStore(valkey, keys, organisation)
         self.mirror = StageMirror(valkey, keys, self._store, self.clock, organisation, self._pass_on)
         self.gates = Gates(settings, valkey)
-        self.ballots = BallotIntake(settings, self.clock, valkey, self.gates, lambda: self.mirror.stage)
+        self.pressure = StreamPressure(
+            valkey, organisation, settings.voting.shards, settings.ledger.stream_budget_mb
+        )
+        self.ballots = BallotIntake(
+            settings, self.clock, valkey, self.gates, lambda: self.mirror.stage, lambda: self.pressure.full
+        )
         self.catalogue = Catalogue(pool, organisation)
         self._intake = CueIntake(settings, self._store, self.catalogue, self.gates, self.clock)
         self.cue_log = CueLog(valkey, keys, pool, organisation)
@@ -134,7 +141,9 @@ class Node:
             stage=self.mirror, clock=self.clock, lease=self._lease,
         )
         self.ledger = LedgerService(settings, engines.valkey_url, pool, self.id)
-        self._watch = LedgerWatch(valkey, pool, organisation, settings.voting.shards)
+        self._watch = LedgerWatch(
+            valkey, pool, organisation, settings.voting.shards, settings.ledger.recount_s
+        )
         certifier = Certifier(
             settings=settings.ledger, organisation=organisation, gates=self.gates, pool=pool, archive=archive,
             clock=self.clock, software=f"broadcast-sync {VERSION}", signer=signer,
@@ -204,7 +213,7 @@ class Node:
         async with asyncio.TaskGroup() as tasks:
             for loop in (
                 self.mirror.run, self._lease.run, self._director.run, self.publisher.run, self.ledger.run,
-                self.tally.run, self.ballots.run, self._read_cues, self._keep_time,
+                self.pressure.run, self.tally.run, self.ballots.run, self._read_cues, self._keep_time,
             ):
                 tasks.create_task(loop(), name=loop.__qualname__)
 
@@ -254,7 +263,9 @@ class Node:
 
     def _view_stage(self) -> StageView:
         stage = self.mirror.stage
-        return StageView(stage.revision, stage.voting, list(legal_events(stage)), self.mirror.degraded)
+        return StageView(
+            stage.revision, stage.voting, list(legal_events(stage)), self.mirror.degraded, self.pressure.level
+        )
 
     def _publish_tally(self, tally: Tally) -> None:
         self.hub.publish(Prepared.of(tally, self.clock.now_ms(), "control"))
@@ -282,6 +293,7 @@ class Node:
             degraded=self.mirror.degraded,
             engines=EngineVersions(self.engines.valkey_version, self.engines.postgres_version),
             total_votes=self.tally.director.total_votes,
+            streams=self.pressure.level,
         )
 
 
@@ -474,6 +486,7 @@ app.add_typer(show.show_app(migrate), name="show")
 app.command()(show.cue)
 app.command()(ledger.recount)
 app.command()(ledger.migrate)
+app.command()(void_command.void)
 app.command()(verification.verify)
 app.command()(load.load)
 

@@ -119,6 +119,8 @@ class Ledger(Section, frozen=True):
     copy_max: Annotated[int, Meta(ge=1, le=1_000_000)] = 20_000
     poll_ms: Annotated[int, Meta(ge=1, le=60_000)] = 100
     fence_timeout_s: Annotated[float, Meta(ge=1, le=86_400)] = 600.0
+    recount_s: Annotated[float, Meta(ge=1, le=86_400)] = 60.0
+    stream_budget_mb: Annotated[int, Meta(ge=1, le=1_000_000)] = 256
 
 
 class Results(Section, frozen=True):

@@ -6,7 +6,7 @@ the rows of the ledger counted again; both without what was voided. `votesByType
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from hashlib import sha256
 from typing import Any, Final
 
@@ -18,7 +18,7 @@ from broadcast_sync.signatures import canonical
 from broadcast_sync.wire.times import iso
 from voting.ballot.gates import ShardFence
 from voting.ledger.account import Account
-from voting.ledger.recount import Comparison, compare
+from voting.ledger.recount import Comparison, added, compare
 
 FORMAT: Final = "broadcast-sync/certificate/1"
 
@@ -67,15 +67,6 @@ class SealedCertificate(Certificate, frozen=True, rename="camel", kw_only=True, 
     """A certificate as it goes out: `signature` is over the canonical bytes of everything else, by the key `key_id`."""
 
     signature: str
-
-
-def added(parts: Sequence[Mapping[str, int]]) -> Counts:
-    """The sum of counts by name."""
-    total: Counts = {}
-    for part in parts:
-        for name, votes in part.items():
-            total[name] = total.get(name, 0) + votes
-    return total
 
 
 def certificate(

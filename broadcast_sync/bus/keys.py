@@ -63,6 +63,14 @@ class ShardKeys:
         """Hash: contestant id -> votes of a window in this shard."""
         return f"{self._prefix}:tally:{window_id}"
 
+    def voided(self, window_id: str) -> str:
+        """Hash: contestant id -> votes of the window that were taken off its tally in this shard."""
+        return f"{self._prefix}:voided:{window_id}"
+
+    def voided_ids(self, window_id: str) -> str:
+        """Set: ids of the window's votes that are voided in this shard."""
+        return f"{self._prefix}:voided:{window_id}:ids"
+
     def refused(self, window_id: str) -> str:
         """Hash: code -> attempts that were refused with it in a window."""
         return f"{self._prefix}:refused:{window_id}"

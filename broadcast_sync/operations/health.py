@@ -30,7 +30,7 @@ class EngineVersions(Struct, frozen=True):
 
 
 class Status(Struct, frozen=True, rename="camel"):
-    """What is running. `uptimeS` in seconds, `guests` as in auth.guests, `sockets` of this node."""
+    """What is running. `uptimeS` in seconds, `guests` as in auth.guests, `sockets` of this node; `streams` of TALLY."""
 
     version: str
     node: str
@@ -43,6 +43,7 @@ class Status(Struct, frozen=True, rename="camel"):
     degraded: bool
     engines: EngineVersions
     total_votes: int
+    streams: str
 
 
 class Health:

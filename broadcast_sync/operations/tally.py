@@ -39,12 +39,14 @@ class DirectorReport(Struct, frozen=True):
 
 
 class StageView(Struct, frozen=True):
-    """What the tally shows of the stage; `legal` are the cue events that would be accepted now."""
+    """What the tally shows of the stage; `legal` are the cue events that would be accepted now, `streams` is how much
+    of their memory the votes that wait for the ledger have taken."""
 
     revision: int
     voting: str
     legal: list[str]
     degraded: bool
+    streams: str = "OK"
 
 
 _reports = msgspec.json.Decoder(NodeReport)
@@ -147,6 +149,7 @@ class TallyReporter:
             total_votes=director.total_votes,
             degraded=stage.degraded or cut_off,
             cues=self._cues(),
+            streams=stage.streams,
         )
 
 

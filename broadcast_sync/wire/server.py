@@ -297,7 +297,8 @@ class CueAck(Data, frozen=True):
 class Tally(Data, frozen=True):
     """`applied` is the share of this node's sockets sent `revision`; `recount` is EQUAL, PENDING or DIFFERS.
 
-    `state` is `voting` of the show; `legal` the cue events that would be accepted now; `ledger_lag` in votes.
+    `state` is `voting` of the show; `legal` the cue events that would be accepted now; `ledger_lag` in votes. `streams`
+    is OK, ALARM (votes that wait for the ledger fill half of their memory) or FULL (ballots get TRY_AGAIN).
     """
 
     TYPE: ClassVar[str] = "TALLY"
@@ -312,6 +313,7 @@ class Tally(Data, frozen=True):
     total_votes: int
     degraded: bool
     cues: list[CueLogRow]
+    streams: str = "OK"
 
 
 class CueLogRow(Struct, frozen=True, rename="camel"):

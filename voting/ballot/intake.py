@@ -76,14 +76,17 @@ class BallotIntake:
     """
 
     def __init__(
-        self, settings: Settings, clock: Clock, client: Redis, gates: Gates, stage: Callable[[], Stage]
+        self, settings: Settings, clock: Clock, client: Redis, gates: Gates, stage: Callable[[], Stage],
+        full: Callable[[], bool] = lambda: False,
     ) -> None:
-        """`client` stays the caller's and should allow two connections a shard beside its other users."""
+        """`client` stays the caller's and should allow two connections a shard beside its other users. While `full`
+        says so, no ballot is taken: those before it still wait for the ledger."""
         self.metrics: Final = BallotMetrics()
         self._client = client
         self._clock = clock
         self._gates = gates
         self._stage = stage
+        self._full = full
         self._shards = gates.shards
         self.refusals: Final = Refusals(client, gates.shards[0])
         self._room = Room(settings.voting.queue_max)
@@ -172,6 +175,8 @@ class BallotIntake:
         if stage.voting == "CLOSED" or received_ms > desk.window.hard_closes_ms:
             # Too late to count; yet it may be a retry of one that was taken in time, and then it gets that answer.
             asked = desk.lookup
+        elif self._full():
+            raise Refusal("TRY_AGAIN", "The votes before this one are being stored; try again.", retry_after=RETRY_S)
         else:
             asked = desk.ask(vote.contestant_id, vote.vote_type, vote.vote_count, received_ms)
             if asked.ruled.phone and not identity.phone_verified:

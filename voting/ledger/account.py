@@ -8,6 +8,7 @@ from uuid import UUID
 
 from msgspec import Struct
 
+from voting.ledger.recount import added
 from voting.ledger.store import Pool, statement
 
 
@@ -63,10 +64,7 @@ class Account(Struct, frozen=True):
 
 
 def _added(pairs: Iterable[tuple[str, int]]) -> dict[str, int]:
-    total: dict[str, int] = {}
-    for name, votes in pairs:
-        total[name] = total.get(name, 0) + votes
-    return total
+    return added([{name: votes} for name, votes in pairs])
 
 
 async def account(pool: Pool, organisation: str, window_id: str) -> Account:

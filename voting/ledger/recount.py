@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 from uuid import UUID
 
@@ -23,6 +23,15 @@ def compare(tally: Mapping[str, int], ledger: Mapping[str, int], drained: bool) 
     return "DIFFERS" if drained else "PENDING"
 
 
+def added(parts: Sequence[Mapping[str, int]]) -> dict[str, int]:
+    """PURE. The sum of counts by name."""
+    total: dict[str, int] = {}
+    for part in parts:
+        for name, votes in part.items():
+            total[name] = total.get(name, 0) + votes
+    return total
+
+
 async def recount(pool: Pool, organisation: str, window_id: str) -> dict[str, int]:
     """Weighted votes by contestant, counted from the ledger's rows. A window unknown to the ledger has none.
 
@@ -34,13 +43,13 @@ async def recount(pool: Pool, organisation: str, window_id: str) -> dict[str, in
 
 async def tallied(client: Redis, organisation: str, shards: int, window_id: str) -> dict[str, int]:
     """Weighted votes by contestant as the engine has them now, the sum of the shards' tallies."""
-    totals: dict[str, int] = {}
-    for shard in range(shards):
-        tally: Any = await client.hgetall(ShardKeys(organisation, shard).tally(window_id))
-        for name, votes in tally.items():
-            contestant = name.decode()
-            totals[contestant] = totals.get(contestant, 0) + int(votes)
-    return totals
+    return added([await counts(client, ShardKeys(organisation, shard).tally(window_id)) for shard in range(shards)])
+
+
+async def counts(client: Redis, key: str) -> dict[str, int]:
+    """A hash of numbers by name; empty if there is none."""
+    found: Any = await client.hgetall(key)
+    return {name.decode(): int(votes) for name, votes in found.items()}
 
 
 async def latest_window(pool: Pool, organisation: str) -> str | None:

@@ -98,7 +98,7 @@ async def test_no_window_at_all_is_exit_2(valkey: Redis, config: str) -> None:
 
 
 async def test_watch_sees_equal_pending_and_differs(valkey: Redis, pool: Any, window: str) -> None:
-    watch = LedgerWatch(valkey, pool, ORG, 1)
+    watch = LedgerWatch(valkey, pool, ORG, 1, 60.0)
     seen: list[object] = [watch.comparison]
     await watch.look(window)
     seen.append((watch.comparison, watch.lag))

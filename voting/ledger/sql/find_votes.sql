@@ -1,0 +1,12 @@
+-- Votes by id or by voter, within one window or in all; null means any.
+-- $1 organisation, $2 vote ids, $3 voters, $4 window
+-- -> vote_id, window_id, shard, voter, contestant_id, vote_type, votes (weighted), voided
+SELECT v.vote_id, v.window_id, v.shard, v.voter, v.contestant_id, v.vote_type,
+       v.vote_count::bigint * v.weight AS votes, d.vote_id IS NOT NULL AS voided
+FROM votes v
+LEFT JOIN voids d ON d.episode_ref = v.episode_ref AND d.vote_id = v.vote_id
+WHERE v.org_id = $1
+  AND ($2::uuid[] IS NULL OR v.vote_id = ANY ($2))
+  AND ($3::text[] IS NULL OR v.voter = ANY ($3))
+  AND ($4::uuid IS NULL OR v.window_id = $4)
+ORDER BY v.vote_id
