@@ -12,6 +12,7 @@ import signal
 import socket
 import sys
 from collections.abc import AsyncIterator, Iterator
+from hashlib import sha256
 from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
@@ -29,7 +30,8 @@ from starlette.routing import BaseRoute, Mount
 from starlette.staticfiles import StaticFiles
 
 from broadcast_sync import settings as configuration
-from broadcast_sync.api import application
+from broadcast_sync.api import Endpoint, application
+from broadcast_sync.bearer import Bearer
 from broadcast_sync.bus.connect import VALKEY_ERRORS, connect, heed_cancellation, measure
 from broadcast_sync.bus.keys import StageKeys
 from broadcast_sync.bus.leases import Lease
@@ -73,9 +75,17 @@ from clients.web import routes as pages
 from results import verify as verification
 from results.archive import Archive
 from results.certification import Certifier
+from results.published import Published
 from results.publisher import BoardPublisher
+from results.releases import Releases
 from results.rounds import Rounds
 from results.routes import ResultRoutes
+from voting.api.admission import Admission
+from voting.api.clips import ClipApi
+from voting.api.cursor import Cursors
+from voting.api.history import History
+from voting.api.mobile import MobileApi
+from voting.api.tallies import Tallies
 from voting.ballot.gates import Gates
 from voting.ballot.intake import BallotIntake
 from voting.ledger import commands as ledger
@@ -85,6 +95,7 @@ from voting.ledger.pressure import StreamPressure
 from voting.ledger.service import LedgerService
 from voting.ledger.store import Pool, open_pool
 from voting.ledger.watch import LedgerWatch
+from voting.wallet.wallet import Wallet
 
 VERSION: Final = version("broadcast-sync")
 CLOCK_S: Final = 10.0
@@ -124,6 +135,7 @@ class Node:
         self._intake = CueIntake(settings, self._store, self.catalogue, self.gates, self.clock)
         self.cue_log = CueLog(valkey, keys, pool, organisation)
         archive = Archive(pool, organisation)
+        releases = Releases(pool, organisation, self.mirror)
         rounds = Rounds(pool, organisation, settings.show.ties, lambda: self.mirror.stage)
 
         router = Router()
@@ -154,6 +166,7 @@ class Node:
                 self.cue_log.run,
                 lambda: self._watch.run(self._window_id),
                 lambda: report_as_director(valkey, keys, self.clock, self._report_director),
+                releases.run,
             ),
         )
         self.tally = TallyReporter(
@@ -169,9 +182,31 @@ class Node:
             *ResultRoutes(archive, lambda: self.mirror.stage).endpoints(),
             *Keys(signer).endpoints(),
             *rounds.endpoints(),
+            *self._voting(tokens, signer, pool, archive),
             *Guests(settings, tokens, self.clock).endpoints(),
             *Health(self.not_ready, self.status).endpoints(),
         ], VERSION).endpoints()
+
+    def _voting(self, tokens: Tokens, signer: Signer, pool: Pool, archive: Archive) -> list[Endpoint]:
+        """Voting for apps that hold no socket."""
+        settings, organisation = self.settings, self.settings.show.organisation
+        admission = Admission(Bearer(tokens, organisation, "user"), self.clock, settings.api)
+        tallies = Tallies(self.gates, self.clock)
+        # an answer comes when the engine has spoken or its time is over, so this is the time of two calls and the wait
+        answer_s = 2 * settings.voting.engine_timeout_s + 1.0
+        mobile = MobileApi(
+            admission=admission, ballots=self.ballots, tallies=tallies,
+            history=History(pool, organisation, settings.api.history_reads),
+            published=Published(pool, organisation, archive, lambda: self.mirror.stage, self.clock),
+            wallet=Wallet(self._valkey, pool, organisation, settings.voting.shards, self.clock),
+            cursors=Cursors(signer, organisation), stage=lambda: self.mirror.stage, clock=self.clock,
+            secret=sha256(signer.sign(b"where votes come from")).digest(), answer_s=answer_s,
+        )
+        clips = ClipApi(
+            admission=admission, ballots=self.ballots, tallies=tallies, stage=lambda: self.mirror.stage,
+            clock=self.clock, answer_s=answer_s,
+        )
+        return [*mobile.endpoints(), *clips.endpoints()]
 
     def app(self) -> Starlette:
         """The routes of the table, and the pages with their files."""

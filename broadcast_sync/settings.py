@@ -128,6 +128,13 @@ class Results(Section, frozen=True):
     release: Literal["auto", "cue"] = "auto"
 
 
+class Api(Section, frozen=True):
+    user_requests_per_minute: Annotated[int, Meta(ge=1, le=1_000_000)] = 50
+    address_requests_per_minute: Annotated[int, Meta(ge=1, le=1_000_000)] = 100
+    remembered_max: Annotated[int, Meta(ge=100, le=10_000_000)] = 100_000
+    history_reads: Annotated[int, Meta(ge=1, le=200)] = 4
+
+
 class Log(Section, frozen=True):
     level: Literal["debug", "info", "warning", "error"] = "info"
     format: Literal["auto", "console", "json"] = "auto"
@@ -145,6 +152,7 @@ class Settings(Section, frozen=True):
     voting: Voting = Voting()
     ledger: Ledger = Ledger()
     results: Results = Results()
+    api: Api = Api()
     log: Log = Log()
 
     @property

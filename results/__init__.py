@@ -8,5 +8,7 @@ certificate.py    PURE: what a certificate says, and what must add up in one
 verify.py         `broadcast-sync verify`: checks one offline
 archive.py        results as they are stored for ever
 rounds.py         who won each slot of a season
+releases.py       which of them are public
+published.py      a released result as the mobile apps know it
 routes.py         the archive over HTTP
 """

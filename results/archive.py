@@ -91,9 +91,13 @@ class Archive:
             created_at=iso(round(row["created_at"].timestamp() * 1000)),
         )
 
-    async def newest(self, limit: int, without: UUID | None = None) -> list[ResultSummary]:
-        """At most `limit` results, newest first, leaving out one window."""
-        found = await self._pool.fetch(statement("list_results", SQL), self._organisation, limit, without)
+    async def is_released(self, window_id: UUID) -> bool:
+        """Whether the result of a window is noted as public."""
+        return bool(await self._pool.fetchval(statement("is_released", SQL), self._organisation, window_id))
+
+    async def newest(self, limit: int, released: UUID | None = None) -> list[ResultSummary]:
+        """At most `limit` public results, newest first: those noted as released, and the one window given."""
+        found = await self._pool.fetch(statement("list_results", SQL), self._organisation, limit, released)
         return [self._summary(row) for row in found]
 
     def _summary(self, row: Any) -> ResultSummary:

@@ -22,6 +22,7 @@ from broadcast_sync.show.model import Stage
 from broadcast_sync.signatures import canonical
 from results.archive import Archive, ResultSummary, StoredResult
 from results.certificate import SealedCertificate
+from results.releases import released_now
 from voting.ledger.store import OUTAGE
 
 MOST: Final = 100
@@ -43,11 +44,6 @@ class ResultList(Struct, frozen=True):
     """Newest first."""
 
     results: list[ResultSummary]
-
-
-def embargoed(stage: Stage) -> UUID | None:
-    """PURE. The window whose result nobody may see yet: the one of the stage, until it is released."""
-    return UUID(stage.window.window_id) if stage.window is not None and not stage.released else None
 
 
 class ResultRoutes:
@@ -81,12 +77,13 @@ class ResultRoutes:
 
     async def _list(self, request: Request, query: ResultsQuery) -> ResultList:
         async with reading():
-            return ResultList(await self._archive.newest(query.limit, embargoed(self._stage())))
+            return ResultList(await self._archive.newest(query.limit, released_now(self._stage())))
 
     async def _one(self, request: Request) -> StoredResult:
         window = _window(request.path_params["window_id"])
         async with reading():
-            found = None if window == embargoed(self._stage()) else await self._archive.get(window)
+            public = window == released_now(self._stage()) or await self._archive.is_released(window)
+            found = await self._archive.get(window) if public else None
         if found is None:
             raise Refusal("NOT_FOUND", "There is no result of this window.")
         return found

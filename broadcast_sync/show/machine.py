@@ -22,6 +22,8 @@ from broadcast_sync.wire.times import iso
 
 MAX_WINDOW_S: Final = 86_400
 """No window is longer than a day, extensions included."""
+RELEASES_KEPT: Final = 16
+"""Windows in `lately_released`: so many may be released while PostgreSQL is down, and all are noted in the end."""
 
 
 class Command(Struct, frozen=True):
@@ -197,10 +199,15 @@ def _start_show(stage: Stage, command: StartShow, now_ms: int) -> tuple[Stage, E
         same = (on_air.show_id, on_air.episode) == (asked.show_id, asked.episode)
         raise _refuse(f"{on_air.title} (episode {on_air.episode}) is on air{' already' if same else ''}; end it first.")
     season = stage.season if stage.season and stage.season.show_id == command.show.show_id else None
-    started = Stage(
-        organisation=stage.organisation, epoch=stage.epoch, offset=stage.offset, show=command.show, season=season
+    return replace(_empty(stage), show=command.show, season=season), _silent
+
+
+def _empty(stage: Stage) -> Stage:
+    """Nothing on air; what outlives a show is kept."""
+    return Stage(
+        organisation=stage.organisation, epoch=stage.epoch, offset=stage.offset, season=stage.season,
+        lately_released=stage.lately_released,
     )
-    return started, _silent
 
 
 def _end_show(stage: Stage, command: EndShow, now_ms: int) -> tuple[Stage, Events]:
@@ -210,8 +217,7 @@ def _end_show(stage: Stage, command: EndShow, now_ms: int) -> tuple[Stage, Event
     if stage.voting == "CLOSING":
         raise _refuse("The votes are being counted; end the show when the result is in.")
     _not_advancing(stage)
-    ended = Stage(organisation=stage.organisation, epoch=stage.epoch, offset=stage.offset, season=stage.season)
-    return ended, _silent
+    return _empty(stage), _silent
 
 
 def _start_performance(stage: Stage, command: StartPerformance, now_ms: int) -> tuple[Stage, Events]:
@@ -334,10 +340,15 @@ def _certify(stage: Stage, command: Certify, now_ms: int) -> tuple[Stage, Events
         season = replace(season, advance=None)  # the control room must look at the difference first
     # a slot that is advanced is decided in public
     release = command.release or advance is not None
-    certified = replace(
-        stage, voting="CLOSED", results=results, released=release, release_cued=False, season=season
-    )
-    return certified, lambda after: (results,) if release else ()
+    certified = replace(stage, voting="CLOSED", results=results, released=False, release_cued=False, season=season)
+    return _released(certified) if release else certified, lambda after: (results,) if release else ()
+
+
+def _released(stage: Stage) -> Stage:
+    """The stage with its result public."""
+    assert stage.window is not None  # there is a result, so there was a window
+    earlier = [window_id for window_id in stage.lately_released if window_id != stage.window.window_id]
+    return replace(stage, released=True, lately_released=(*earlier, stage.window.window_id)[-RELEASES_KEPT:])
 
 
 def _release_results(stage: Stage, command: ReleaseResults, now_ms: int) -> tuple[Stage, Events]:
@@ -347,7 +358,7 @@ def _release_results(stage: Stage, command: ReleaseResults, now_ms: int) -> tupl
         raise _refuse("There are no certified results to release yet.")
     if stage.release_cued:
         raise _refuse("The results have been released already.")
-    return replace(stage, released=True, release_cued=True), lambda after: (results,)
+    return replace(_released(stage), release_cued=True), lambda after: (results,)
 
 
 # --- rounds -------------------------------------------------------------------------------------------------
@@ -383,7 +394,7 @@ def _advance_slot(stage: Stage, command: AdvanceSlot, now_ms: int) -> tuple[Stag
     if stage.voting == "OPEN":
         stage, events = _close_voting(stage, CloseVoting(), now_ms)
     elif results is not None and not stage.released:
-        stage, events = replace(stage, released=True), lambda after: (results,)
+        stage, events = _released(stage), lambda after: (results,)
     return replace(stage, season=replace(season, advance=advance)), events
 
 

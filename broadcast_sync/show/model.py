@@ -110,6 +110,8 @@ class Stage(Struct, frozen=True):
     release_cued: bool = False
     """The operator has released them; a second cue to do so is refused."""
     season: Season | None = None
+    lately_released: tuple[str, ...] = ()
+    """The last windows whose results were released, oldest first; it outlives SHOW_END."""
 
 
 class WindowPort(Protocol):

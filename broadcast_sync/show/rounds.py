@@ -27,6 +27,10 @@ class Support(NamedTuple):
     last_ms: int
 
 
+NOBODY: Final = Support(0, 2**62)
+"""Behind a score that the ledger has no votes for: an uncertified result."""
+
+
 def leaders(board: Sequence[BoardRow]) -> list[BoardRow]:
     """Those with the highest score, if anybody has votes."""
     best = max((row.vote_count for row in board), default=0)
@@ -43,16 +47,15 @@ def winner(
     if not best:
         return SlotWinner(slot, window.window_id, "", 0, NO_VOTES)
     numbers = {contestant.id: contestant.number for contestant in window.contestants}
-    if ties == "voters":
-        merits = {row.contestant_id: -support[row.contestant_id].voters for row in best} if len(best) > 1 else {}
-    elif ties == "first":
-        merits = {row.contestant_id: support[row.contestant_id].last_ms for row in best} if len(best) > 1 else {}
-    else:
-        merits = {}
-    first, *others = sorted(best, key=lambda row: (merits.get(row.contestant_id, 0), numbers[row.contestant_id]))
+
+    def merit(row: BoardRow) -> int:
+        behind = support.get(row.contestant_id, NOBODY)
+        return {"voters": -behind.voters, "first": behind.last_ms, "number": 0}[ties]
+
+    first, *others = sorted(best, key=lambda row: (merit(row), numbers[row.contestant_id]))
     decided_by: Literal["SCORE", "VOTERS", "FIRST", "NUMBER"] = "SCORE"
     if others:
-        told_apart = merits.get(first.contestant_id, 0) != merits.get(others[0].contestant_id, 0)
+        told_apart = merit(first) != merit(others[0])
         decided_by = "NUMBER" if not told_apart else "VOTERS" if ties == "voters" else "FIRST"
     return SlotWinner(slot, window.window_id, first.contestant_id, first.vote_count, decided_by)
 

@@ -22,6 +22,7 @@ from broadcast_sync.errors import Refusal
 from broadcast_sync.http import explain, json_response, read_body
 from broadcast_sync.ids import uuid7
 from broadcast_sync.settings import Settings
+from broadcast_sync.show.cues import Id
 from broadcast_sync.show.intake import CueIntake
 from broadcast_sync.show.machine import legal_events
 from broadcast_sync.show.model import Stage
@@ -53,7 +54,7 @@ class AdvanceRequest(Struct, frozen=True, rename="camel", forbid_unknown_fields=
 
     cue_id: ClientId | None = None
     duration: int | None = None
-    contestants: list[str] | None = None
+    contestants: Annotated[list[Id], Meta(max_length=5_000)] | None = None
     uncertified: bool = False
     expected_revision: Annotated[int, Meta(ge=0, lt=2**53)] | None = None
 

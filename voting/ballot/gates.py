@@ -144,6 +144,13 @@ class Gates:
                 total[contestant_id] = total.get(contestant_id, 0) + int(votes)
         return total
 
+    async def votes_of(self, window_id: str, contestant_id: str) -> int:
+        """One contestant's votes, summed over the shards."""
+        parts: Any = await asyncio.gather(*[
+            self._client.hget(keys.tally(window_id), contestant_id) for keys in self.shards
+        ])
+        return sum(int(votes or 0) for votes in parts)
+
     async def _tally(self, keys: ShardKeys, window_id: str) -> dict[bytes, bytes]:
         tally: Any = await self._client.hgetall(keys.tally(window_id))  # redis-py's type allows str, ours are bytes
         return dict(tally)
