@@ -83,7 +83,7 @@ class EventStream(asyncio.Protocol):
             except Refusal as refusal:
                 self._refuse(request, HTTPStatus(refusal.status), refusal)
                 return
-            head = self._head(HTTPStatus.OK, "text/event-stream", {"X-Accel-Buffering": "no"})
+            head = self._head(HTTPStatus.OK, "text/event-stream", {"X-Accel-Buffering": "no", **_shared_with(request)})
             if request.method == "HEAD":
                 self._transport.write(head)
                 self._transport.close()
@@ -203,6 +203,12 @@ class EventStream(asyncio.Protocol):
 
     def _head(self, status: HTTPStatus, content_type: str, headers: dict[str, str]) -> bytes:
         every = {"Content-Type": content_type, "Cache-Control": "no-store", "Connection": "close", **headers}
-        made = [(name.encode(), value.encode()) for name, value in every.items()]
+        made = [(name.encode(), value.encode("latin-1")) for name, value in every.items()]
         lines = b"".join(b"%b: %b\r\n" % field for field in [*self._server_state.default_headers, *made])
         return b"HTTP/1.1 %d %b\r\n%b\r\n" % (status, status.phrase.encode(), lines)
+
+
+def _shared_with(request: StreamRequest) -> dict[str, str]:
+    """Lets the page of another origin read the stream: the door has let in none that is not allowed."""
+    origin = request.header(b"origin")
+    return {"Vary": "Origin"} if origin is None else {"Vary": "Origin", "Access-Control-Allow-Origin": origin}

@@ -134,6 +134,20 @@ async def test_accept_that_leaves_room(rig: Rig) -> None:
             await (await stream.ask("", f"Accept: {accept}")).hear("WELCOME")
 
 
+async def test_pages_of_other_origins_need_to_be_allowed(open_rig: Open) -> None:
+    rig = await open_rig(allowed_origins=["https://tv.example"])
+    for origin, status, allowed in (
+        ("https://tv.example", 200, "https://tv.example"), ("http://x", 200, "http://x"),  # Host: x
+        ("https://evil.example", 403, None), ("null", 403, None),
+    ):
+        async with connection(rig.port) as stream:
+            await stream.ask("", f"Origin: {origin}")
+            assert (stream.status, stream.headers.get("access-control-allow-origin")) == (status, allowed)
+            assert status != 200 or stream.headers["vary"] == "Origin"
+    async with connection(rig.port) as stream:
+        assert "access-control-allow-origin" not in (await stream.ask()).headers
+
+
 async def test_a_full_house_refuses_streams_as_it_does_sockets(open_rig: Open) -> None:
     rig = await open_rig(max_sockets=1)
     async with connection(rig.port) as first, connection(rig.port) as second:
