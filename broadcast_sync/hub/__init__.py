@@ -3,8 +3,9 @@
 door.py       what every connection comes in by: HTTP with bounds on slow and large requests
 admission.py  PURE: whether there is room for one more
 provenance.py PURE: the host, the page and the proxies a request names
-endpoint.py   one connection as an asyncio protocol under uvicorn: handshake, bytes in, closing
-events.py     one connection as an event stream, taken over by the door
+carrier.py    one connection that carries a session, as an asyncio protocol under uvicorn
+endpoint.py   one as a WebSocket: handshake, bytes in, closing
+events.py     one as an event stream, taken over by the door
 events_request.py  PURE: what a request for it asks for
 cable.py      one socket of an ActionCable app: subscriptions, actions
 cable_feed.py from the hub's messages to those of VotingChannel; heartbeats

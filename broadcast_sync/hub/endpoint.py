@@ -11,13 +11,11 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping, Sequence
+from functools import partial
 from http import HTTPStatus
 from math import inf
-from random import randint
-from time import monotonic
 from typing import TYPE_CHECKING, Final, cast
 
-import structlog
 from uvicorn.server import ServerState
 from websockets.exceptions import NegotiationError
 from websockets.http11 import Request, Response
@@ -26,10 +24,9 @@ from websockets.server import ServerProtocol
 from websockets.typing import Subprotocol
 
 from broadcast_sync.hub.cable import CableSession, token_in
-from broadcast_sync.hub.closes import ABNORMAL, SERVER_ERROR
+from broadcast_sync.hub.carrier import Carrier
 from broadcast_sync.hub.inbound import Inbound
 from broadcast_sync.hub.session import CABLE, CONTROL, RESULTS, VOTING, Session
-from broadcast_sync.ids import uuid7
 from broadcast_sync.wire import cable
 from broadcast_sync.wire.formats import SUBPROTOCOLS, Plain
 from broadcast_sync.wire.frames import PING, frame
@@ -41,14 +38,10 @@ PATHS: Final[dict[str, Mapping[str | None, Plain]]] = {
     VOTING: SUBPROTOCOLS, RESULTS: SUBPROTOCOLS, CONTROL: SUBPROTOCOLS, CABLE: cable.SUBPROTOCOLS,
 }
 """What is spoken where: the subprotocols of each path."""
-HIGH_WATER: Final = 0
-"""Bytes uvloop may hold for a socket before its session keeps what follows. None: the kernel's buffer is the only
-queue of old news, and what waits with us is bounded and kept up to date by the outbox."""
 
 _PING: Final = frame(PING, b"")
 _quiet = logging.getLogger("broadcast_sync.hub.rfc6455")
 _quiet.setLevel(logging.WARNING)  # websockets logs a line or more a connection below this
-_log = structlog.get_logger()
 
 
 class _Protocol(ServerProtocol):
@@ -67,30 +60,22 @@ class _Protocol(ServerProtocol):
         return None
 
 
-class Endpoint(asyncio.Protocol):
+class Endpoint(Carrier):
     """Made by `Hub.protocol_factory` for one connection that asked for an upgrade and has been let in. `address` is
     whose it is."""
 
-    __slots__ = ("_address", "_conn", "_hub", "_inbound", "_server_state", "_session", "_transport")
+    __slots__ = ("_conn", "_inbound")
 
     def __init__(self, hub: Hub, server_state: ServerState, address: str) -> None:
-        self._hub = hub
-        self._server_state = server_state
-        self._address = address
+        super().__init__(hub, server_state, address)
         self._conn: _Protocol | None = _Protocol(extensions=hub.compression.extensions, logger=_quiet)
         self._inbound: Inbound | None = None
-        self._session: Session | None = None
-        self._transport: asyncio.Transport
 
     # --- called by the transport and uvicorn ------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)
-        # uvicorn does this only after it has fed us the request: a pause before that would never be heard of
-        self._transport.set_protocol(self)
-        self._transport.set_write_buffer_limits(HIGH_WATER)
-        # typed as uvicorn's own protocols, of which this is used: shutdown() and membership
-        self._server_state.connections.add(self)  # type: ignore[arg-type]
+        # uvicorn makes us its protocol only after it has fed us the request: a pause before would never be heard of
+        self.take(cast(asyncio.Transport, transport))
 
     def data_received(self, data: bytes) -> None:
         session, inbound = self._session, self._inbound
@@ -107,34 +92,6 @@ class Endpoint(asyncio.Protocol):
             self._hub.watch.receiving(session)
         self._say(session, inbound)
 
-    def eof_received(self) -> None:
-        """The client has hung up; returning None closes the transport once what was written is out."""
-        if self._session is not None:
-            self._session.ended(ABNORMAL)
-            self._hub.watch.closing(self._session)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._server_state.connections.discard(self)
-        if self._session is not None:
-            self._session.ended(ABNORMAL)
-            self._session.gone()
-            self._hub.left(self._session, monotonic())
-
-    def pause_writing(self) -> None:
-        if self._session is not None:
-            self._session.pause()
-
-    def resume_writing(self) -> None:
-        if self._session is not None:
-            self._session.resume()
-
-    def shutdown(self) -> None:
-        """uvicorn is shutting down: what `Hub.stop` does, for this one socket."""
-        if self._session is not None:
-            self._session.dismiss(randint(0, 5_000), "shutdown")
-        else:
-            self._transport.close()
-
     # --- called by the session --------------------------------------------------------------------------------
 
     def send_close(self, code: int, reason: str) -> None:
@@ -147,12 +104,6 @@ class Endpoint(asyncio.Protocol):
         """Sends a heartbeat; true if the client owes an answer to it."""
         self._transport.write(_PING)
         return True
-
-    def unsent(self) -> int:
-        return self._transport.get_write_buffer_size()
-
-    def abort(self) -> None:
-        self._transport.abort()
 
     # --- inside -----------------------------------------------------------------------------------------------
 
@@ -186,37 +137,17 @@ class Endpoint(asyncio.Protocol):
 
     def _open(self, conn: _Protocol, request: Request) -> None:
         """The handshake is done: its answer, WELCOME and what follows go out together."""
-        hub, transport = self._hub, self._transport
+        hub = self._hub
         path = request.path.partition("?")[0]
         agreed = bool(conn.extensions)
         first = conn.data_to_send()
-        session = (CableSession if path == CABLE else Session)(
-            hub,
-            self,
-            first.append,
-            str(uuid7(hub.clock.now_ms())),
-            path,
-            self._address,
-            hub.compression.format(conn.known[conn.subprotocol], agreed),
-            monotonic(),
-        )
-        self._session = session
+        format = hub.compression.format(conn.known[conn.subprotocol], agreed)
+        session = self.new_session(CableSession if path == CABLE else Session, first.append, path, format)
         self._inbound = Inbound(hub.bounds[agreed])
         self._conn = None
-        try:
-            hub.joined(session)
-        except Exception:
-            failed = True
-            _log.exception("join_failed", session=session.id)
-        else:
-            failed = False
-        session.write = transport.write
-        transport.write(b"".join(first))
-        if failed:
-            session.close(SERVER_ERROR)
-        elif isinstance(session, CableSession):
-            token = token_in(request.path, request.headers.get_all("Authorization"))
-            session.open(token, hub.clock.now_ms())
+        self.carry(session, first, partial(hub.joined, session))
+        if isinstance(session, CableSession):
+            session.open(token_in(request.path, request.headers.get_all("Authorization")), hub.clock.now_ms())
 
     def _say(self, session: Session, inbound: Inbound) -> None:
         """Writes what RFC 6455 wants said, and follows it into the closing handshake."""

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from functools import partial
 from http import HTTPStatus
 from random import randint
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
 import msgspec
-import structlog
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -23,13 +23,10 @@ from uvicorn.server import ServerState
 
 from broadcast_sync.errors import Refusal
 from broadcast_sync.http import refusal_response
+from broadcast_sync.hub.carrier import Carrier
 from broadcast_sync.hub.channels import SHOW
-from broadcast_sync.hub.closes import ABNORMAL, SERVER_ERROR
-from broadcast_sync.hub.endpoint import HIGH_WATER
 from broadcast_sync.hub.events_request import METHODS, StreamRequest, Wanted, accepts_events, wanted
 from broadcast_sync.hub.session import STREAM, Session
-from broadcast_sync.ids import uuid7
-from broadcast_sync.wire.client import Position
 from broadcast_sync.wire.events import EVENTS, HEARTBEAT, position, retry
 
 if TYPE_CHECKING:
@@ -39,8 +36,6 @@ RETRY_MS: Final = (1_000, 5_000)
 """A client's waiting time after a loss is its own, so that those of a node that died do not come back as one."""
 UNASKED_BYTES: Final = 4_096
 """What a client may send after its request, all of it ignored. More cuts it off."""
-
-_log = structlog.get_logger()
 
 
 def routes() -> list[Route]:
@@ -52,21 +47,15 @@ async def _not_here(request: Request) -> Response:
     return refusal_response(Refusal("BUSY", "Ask for the stream on a connection of its own.", retry_after=1.0))
 
 
-class EventStream(asyncio.Protocol):
+class EventStream(Carrier):
     """One connection that the door has handed over: `answer` its request, then it is a session's."""
 
-    __slots__ = ("_address", "_hub", "_server_state", "_session", "_transport", "_unasked")
+    __slots__ = ("_unasked",)
 
     def __init__(self, hub: Hub, server_state: ServerState, transport: asyncio.Transport, address: str) -> None:
-        self._hub = hub
-        self._address = address
-        self._server_state = server_state
-        self._session: Session | None = None
-        self._transport = transport
+        super().__init__(hub, server_state, address)
         self._unasked = 0
-        transport.set_protocol(self)
-        # typed as uvicorn's own protocols, of which this is used: shutdown() and membership
-        server_state.connections.add(self)  # type: ignore[arg-type]
+        self.take(transport)
 
     def answer(self, request: StreamRequest) -> None:
         """Begins the stream, or refuses it and closes. HEAD is told what GET would be."""
@@ -97,34 +86,6 @@ class EventStream(asyncio.Protocol):
         if self._unasked > UNASKED_BYTES:
             self._transport.abort()
 
-    def eof_received(self) -> None:
-        """The client has hung up; returning None closes the transport once what was written is out."""
-        if self._session is not None:
-            self._session.ended(ABNORMAL)
-            self._hub.watch.closing(self._session)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._server_state.connections.discard(self)
-        if self._session is not None:
-            self._session.ended(ABNORMAL)
-            self._session.gone()
-            self._hub.left(self._session, monotonic())
-
-    def pause_writing(self) -> None:
-        if self._session is not None:
-            self._session.pause()
-
-    def resume_writing(self) -> None:
-        if self._session is not None:
-            self._session.resume()
-
-    def shutdown(self) -> None:
-        """uvicorn is shutting down: what `Hub.stop` does, for this one stream."""
-        if self._session is not None:
-            self._session.dismiss(randint(*RETRY_MS), "shutdown")
-        else:
-            self._transport.close()
-
     # --- called by the session --------------------------------------------------------------------------------
 
     def send_close(self, code: int, reason: str) -> None:
@@ -140,44 +101,23 @@ class EventStream(asyncio.Protocol):
             self._transport.write(HEARTBEAT)
         return False
 
-    def unsent(self) -> int:
-        return self._transport.get_write_buffer_size()
-
-    def abort(self) -> None:
-        self._transport.abort()
-
     # --- inside -----------------------------------------------------------------------------------------------
 
     def _open(self, head: bytes, asked: Wanted) -> None:
         """The head of the response, WELCOME and all that a joiner is told go out together."""
-        hub, transport = self._hub, self._transport
         first = [head, retry(randint(*RETRY_MS)) + b"\n"]
-        session = self._session = Session(
-            hub, self, first.append, str(uuid7(hub.clock.now_ms())), STREAM,
-            self._address, EVENTS, monotonic(),
-        )
-        transport.set_write_buffer_limits(HIGH_WATER)
+        session = self.new_session(Session, first.append, STREAM, EVENTS)
         self._notice_the_gone()
-        try:
-            hub.joined(session)
-            for channel in asked.channels:
-                self._join(session, channel, asked.since, first)
-        except Exception:
-            failed = True
-            _log.exception("join_failed", session=session.id)
-        else:
-            failed = False
-        session.write = transport.write
-        transport.write(b"".join(first))
-        if failed:
-            session.close(SERVER_ERROR)
+        self.carry(session, first, partial(self._greet, session, asked, first))
 
-    def _join(self, session: Session, channel: str, since: Position | None, first: list[bytes]) -> None:
-        counted = channel == SHOW
-        self._hub.subscribe(session, channel, since=since if counted else None, announce=True)
-        epoch, offset = session.channels[channel]
-        if counted and epoch:
-            first.append(position(epoch, offset))
+    def _greet(self, session: Session, asked: Wanted, first: list[bytes]) -> None:
+        self._hub.joined(session)
+        for channel in asked.channels:
+            counted = channel == SHOW
+            self._hub.subscribe(session, channel, since=asked.since if counted else None, announce=True)
+            epoch, offset = session.channels[channel]
+            if counted and epoch:
+                first.append(position(epoch, offset))
 
     def _notice_the_gone(self) -> None:
         """A client that vanished without a word, as phones do, answers no TCP segment either: after two heartbeats'
