@@ -109,7 +109,7 @@ class Voting(Section, frozen=True):
     ruleset: Name = "xfactor"
     allow_unlimited: Literal["loopback", "always", "never"] = "loopback"
     shards: Annotated[int, Meta(ge=1, le=256)] = 1
-    batch_max: Annotated[int, Meta(ge=1, le=10_000)] = 256
+    batch_max: Annotated[int, Meta(ge=1, le=10_000)] = 512
     batch_wait_ms: Annotated[float, Meta(ge=0, le=1_000)] = 2.0
     queue_max: Annotated[int, Meta(ge=1, le=10_000_000)] = 50_000
     engine_timeout_s: Annotated[float, Meta(ge=0.1, le=60)] = 5.0
