@@ -145,6 +145,7 @@ class Door(HttpToolsProtocol):
         self._leave()
         self.ws_protocol_class = partial(self._hub.protocol_factory, address=address)  # type: ignore[assignment]  # uvicorn only calls it
         super().handle_websocket_upgrade()
+        self._forget_parser()
 
     # --- inside -----------------------------------------------------------------------------------------------
 
@@ -174,6 +175,7 @@ class Door(HttpToolsProtocol):
     def _hand_over(self, request: StreamRequest) -> None:
         self._leave()
         self.connections.discard(self)
+        self._forget_parser()
         if not self.transport.is_closing():
             self.flow.resume_reading()
             address = self.client[0] if self.client else ""
@@ -183,6 +185,11 @@ class Door(HttpToolsProtocol):
     def _answering(self) -> bool:
         """True while uvicorn has something to write here."""
         return self.cycle is not None and not (self.cycle.response_complete or self.cycle.disconnected)
+
+    def _forget_parser(self) -> None:
+        """Breaks the ring of this object and its parser, as uvicorn does on a loss: a storm of newcomers must leave
+        nothing to the garbage collector, which holds the loop while it looks."""
+        self.parser = None  # type: ignore[assignment]  # as uvicorn has it
 
     def _turn_away(self, refused: Refused) -> None:
         """Says why and ends the connection. What is still to come of the request is not read as one, but is waited for

@@ -118,6 +118,7 @@ class Endpoint(Carrier):
                 conn.send_response(response)
                 if response.status_code == HTTPStatus.SWITCHING_PROTOCOLS:
                     self._open(conn, event)
+                    self._forget_handshake(conn)
                     return
                 self._hub.counts.refused[response.status_code] += 1
         for said in conn.data_to_send():
@@ -125,7 +126,12 @@ class Endpoint(Carrier):
                 transport.write(said)
             else:
                 transport.close()
-                self._conn = None
+                self._forget_handshake(conn)
+
+    def _forget_handshake(self, conn: ServerProtocol) -> None:
+        """Breaks the ring of the protocol and its parser, so that it goes at once: see Door."""
+        conn.parser.close()
+        self._conn = None
 
     def _answer(self, conn: _Protocol, request: Request) -> Response:
         path = request.path.partition("?")[0]
@@ -144,7 +150,6 @@ class Endpoint(Carrier):
         format = hub.compression.format(conn.known[conn.subprotocol], agreed)
         session = self.new_session(CableSession if path == CABLE else Session, first.append, path, format)
         self._inbound = Inbound(hub.bounds[agreed])
-        self._conn = None
         self.carry(session, first, partial(hub.joined, session))
         if isinstance(session, CableSession):
             session.open(token_in(request.path, request.headers.get_all("Authorization")), hub.clock.now_ms())
