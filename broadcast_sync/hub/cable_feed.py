@@ -6,7 +6,8 @@ Channels of the cable are `cable:episode:N` and `cable:contestant:ID`; their mem
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Final
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
 import msgspec
 import structlog
@@ -14,9 +15,9 @@ import structlog
 from broadcast_sync.errors import Refusal
 from broadcast_sync.hub import channels
 from broadcast_sync.hub.cable_addresses import Addresses
-from broadcast_sync.hub.cable_views import detailed_update, episode_results, standing, vote_update
+from broadcast_sync.hub.cable_views import detailed_update, episode_results, standings, vote_update
 from broadcast_sync.hub.session import Session
-from broadcast_sync.wire.cable import CHANNEL, Broadcast, EpisodeResults, Params, message, ping
+from broadcast_sync.wire.cable import CHANNEL, Broadcast, EpisodeResults, Params, VoteUpdate, message, ping
 from broadcast_sync.wire.prepared import Prepared
 from broadcast_sync.wire.server import ContestantUpdate, LiveResults, StateUpdate
 
@@ -30,10 +31,24 @@ PHASES: Final = 30
 PING_BATCH: Final = 200
 """Connections told between two turns of the loop."""
 
+T = TypeVar("T")
+
 _state_of: Final = msgspec.json.Decoder(StateUpdate).decode
 _board_of: Final = msgspec.json.Decoder(LiveResults).decode
 _contestant_of: Final = msgspec.json.Decoder(ContestantUpdate).decode
 _log = structlog.get_logger()
+
+
+class View(NamedTuple):
+    """What two messages say together; `results` is None when nothing is on air, or the board cannot be read."""
+
+    state: Prepared
+    board: Prepared | None
+    told: StateUpdate
+    """What `state` says."""
+    results: EpisodeResults | None
+    standings: dict[str, VoteUpdate]
+    """By contestant."""
 
 
 class CableFeed:
@@ -44,9 +59,9 @@ class CableFeed:
         self.addresses: Final = Addresses(hub.compression.deflate)
         self._beats: list[dict[Session, None]] = [{} for _ in range(PHASES)]
         self._next = 0
-        self._state: tuple[Prepared | None, StateUpdate | None] = (None, None)
-        self._board: tuple[Prepared | None, LiveResults | None] = (None, None)
-        self._results: tuple[Prepared | None, Prepared | None, EpisodeResults | None] = (None, None, None)
+        self._state: Prepared | None = None
+        self._board: Prepared | None = None
+        self._view: View | None = None
         self._made: dict[str, Broadcast] = {}
         self._blind = False
 
@@ -60,19 +75,20 @@ class CableFeed:
         """
         if params.channel != CHANNEL:
             raise Refusal("UNSUPPORTED", f"There is no channel {params.channel[:80]!r} here.")
-        state = self._current_state()
+        view = self._current()
+        on_air = None if view is None else view.results
         found = []
         if params.episode_id not in (None, ""):
             number = str(params.episode_id)
             if not (number.isascii() and number.isdigit() and len(number) <= 9):
                 raise Refusal("NOT_FOUND", "An episode has a number.")
-            if state is not None and state.show is not None and state.show.episode != int(number):
+            if on_air is not None and on_air.episode_id != int(number):
                 raise Refusal("NOT_FOUND", "Another episode is on air.")
             found.append(_episode(int(number)))
         if params.contestant_id not in (None, ""):
             name = f"contestant:{params.contestant_id}"
-            on_air = state is not None and state.show is not None
-            if not channels.is_public(name) or (on_air and not self._takes_part(str(params.contestant_id))):
+            known = view is None or on_air is None or str(params.contestant_id) in view.standings
+            if not channels.is_public(name) or not known:
                 raise Refusal("NOT_FOUND", "There is no such contestant.")
             found.append(f"cable:{name}")
         return found
@@ -83,80 +99,92 @@ class CableFeed:
 
     def results(self, episode_id: int | str | None = None) -> Broadcast | None:
         """`results_update` as it is now; None if nothing, or another episode, is on air."""
-        results = self._current_results()
-        if results is None or str(episode_id or results.episode_id) != str(results.episode_id):
+        view = self._current()
+        if view is None or view.results is None:
             return None
-        return self._of_results("results_update", results)
+        if str(episode_id or view.results.episode_id) != str(view.results.episode_id):
+            return None
+        return self._of_results("results_update", view.results)
 
     def _first(self, name: str) -> Broadcast | None:
-        results = self._current_results()
-        if results is None:
+        view = self._current()
+        if view is None or view.results is None:
             return None
-        if name == _episode(results.episode_id):
-            return self._of_results("initial_results", results)
-        now = standing(results, name.removeprefix("cable:contestant:"))
+        if name == _episode(view.results.episode_id):
+            return self._of_results("initial_results", view.results)
+        now = view.standings.get(name.removeprefix("cable:contestant:"))
         return None if now is None else message("vote_update", now, name)
-
-    def _takes_part(self, contestant_id: str) -> bool:
-        state = self._current_state()
-        return state is not None and any(each.id == contestant_id for each in state.contestants)
 
     # --- passing on -------------------------------------------------------------------------------------------
 
     def feed(self, prepared: Prepared) -> None:
-        """Takes a message that the hub publishes; the show's state must hold it already."""
-        try:
-            if prepared.type == "LIVE_RESULTS" or prepared.type == "STATE_UPDATE":
-                self._publish_results()
-            elif prepared.type == "CONTESTANT_UPDATE":
-                self._publish_contestant(prepared)
-        except msgspec.DecodeError as error:
-            # from a node of another version: the cable goes without, its own channels are told all the same
-            if not self._blind:
-                _log.warning("cable_message_skipped", type=prepared.type, error=str(error))
-            self._blind = True
-
-    def _publish_results(self) -> None:
-        results = self._current_results() if len(self.addresses) else None
-        if results is not None:
-            name = _episode(results.episode_id)
-            self._hub.fanout.publish(self._of_results("results_update", results), name)
-
-    def _publish_contestant(self, prepared: Prepared) -> None:
-        name = f"cable:{prepared.channel}"
-        results = self._current_results() if self._hub.channels.get(name) is not None else None
-        if results is None:
+        """Takes a message that the hub publishes. Costs nothing while nobody is subscribed."""
+        if prepared.type == "STATE_UPDATE":
+            self._state = prepared
+        elif prepared.type == "LIVE_RESULTS":
+            self._board = prepared
+        elif prepared.type != "CONTESTANT_UPDATE":
             return
-        update = _contestant_of(prepared.data_json)
-        for type, data in (
-            ("vote_update", vote_update(results.episode_id, update)),
-            ("detailed_update", detailed_update(results.episode_id, update)),
-        ):
-            self._hub.fanout.publish(message(type, data, name), name)
+        if len(self.addresses) == 0:
+            return
+        view = self._current()
+        if view is None or view.results is None:
+            return
+        if prepared.type == "CONTESTANT_UPDATE":
+            self._publish_contestant(prepared, view.results.episode_id)
+        else:
+            name = _episode(view.results.episode_id)
+            self._hub.fanout.publish(self._of_results("results_update", view.results), name)
+
+    def _publish_contestant(self, prepared: Prepared, episode: int) -> None:
+        name = f"cable:{prepared.channel}"
+        update = self._read(_contestant_of, prepared) if self._hub.channels.get(name) is not None else None
+        if update is not None:
+            for type, data in (
+                ("vote_update", vote_update(episode, update)),
+                ("detailed_update", detailed_update(episode, update)),
+            ):
+                self._hub.fanout.publish(message(type, data, name), name)
 
     # --- what is known ----------------------------------------------------------------------------------------
 
-    def _current_state(self) -> StateUpdate | None:
-        prepared = _newest(self._hub.snapshot(channels.SHOW), "STATE_UPDATE")
-        if prepared is not self._state[0]:
-            self._state = (prepared, None if prepared is None else _state_of(prepared.data_json))
-        return self._state[1]
+    def _current(self) -> View | None:
+        """The show as it is now, the same object for all who ask while nothing changes. None before it is known.
 
-    def _current_board(self) -> LiveResults | None:
-        prepared = _newest(self._hub.snapshot(channels.RESULTS), "LIVE_RESULTS")
-        if prepared is not self._board[0]:
-            self._board = (prepared, None if prepared is None else _board_of(prepared.data_json))
-        return self._board[1]
-
-    def _current_results(self) -> EpisodeResults | None:
-        """The same object for all who ask while nothing changes."""
-        state, board = self._current_state(), self._current_board()
-        known = self._results
-        if known[0] is not self._state[0] or known[1] is not self._board[0]:
-            made = None if state is None else episode_results(state, board, self._hub.stamp())
-            self._results = (self._state[0], self._board[0], made)
+        Made of the last messages, not of snapshots: those are made anew each second, and of a large show it shows.
+        """
+        state = self._state or _newest(self._hub.snapshot(channels.SHOW), "STATE_UPDATE")
+        board = self._board or _newest(self._hub.snapshot(channels.RESULTS), "LIVE_RESULTS")
+        view = self._view
+        if view is None or view.state is not state or view.board is not board:
+            view = self._view = self._look(state, board)
             self._made = {}
-        return self._results[2]
+        return view
+
+    def _look(self, state: Prepared | None, board: Prepared | None) -> View | None:
+        if state is None:
+            return None
+        known = self._view
+        told = known.told if known is not None and known.state is state else self._read(_state_of, state)
+        if told is None:
+            return None
+        # a board of the window before says nothing of this one
+        fits = board is not None and told.window is not None and board.epoch == told.window.window_id
+        counted = self._read(_board_of, board) if fits and board is not None else None
+        readable = counted is not None or not fits
+        results = episode_results(told, counted, self._hub.stamp()) if readable else None
+        return View(state, board, told, results, {} if results is None else standings(results))
+
+    def _read(self, decode: Callable[[bytes], T], prepared: Prepared) -> T | None:
+        """The data of a message; None if it is from a node of another version. The cable goes without it then, the
+        message's own channel is told all the same."""
+        try:
+            return decode(prepared.data_json)
+        except msgspec.DecodeError as error:
+            if not self._blind:
+                _log.warning("cable_message_skipped", type=prepared.type, error=str(error))
+            self._blind = True
+            return None
 
     def _of_results(self, type: str, results: EpisodeResults) -> Broadcast:
         made = self._made.get(type)
@@ -167,7 +195,7 @@ class CableFeed:
     # --- heartbeats -------------------------------------------------------------------------------------------
 
     def begin_beats(self, session: Session) -> int:
-        """Takes a connection into the smallest group at hand; what it returns ends it with `end_beats`."""
+        """Takes a connection into the next group, whose number `end_beats` needs to take it out again."""
         phase = self._next
         self._next = (phase + 1) % PHASES
         self._beats[phase][session] = None

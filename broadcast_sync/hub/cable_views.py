@@ -50,12 +50,9 @@ def vote_update(episode: int, update: ContestantUpdate) -> VoteUpdate:
     return VoteUpdate(episode, update.total_votes, update.percentage, update.rank)
 
 
-def standing(results: EpisodeResults, contestant_id: str) -> VoteUpdate | None:
-    """The newest `vote_update` of a contestant; None for one who does not take part."""
-    for row in results.contestants:
-        if row.id == contestant_id:
-            return VoteUpdate(results.episode_id, row.votes, row.percentage, row.rank)
-    return None
+def standings(results: EpisodeResults) -> dict[str, VoteUpdate]:
+    """The newest `vote_update` of each contestant."""
+    return {row.id: VoteUpdate(results.episode_id, row.votes, row.percentage, row.rank) for row in results.contestants}
 
 
 def detailed_update(episode: int, update: ContestantUpdate) -> DetailedUpdate:

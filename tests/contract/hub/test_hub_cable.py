@@ -60,7 +60,7 @@ async def test_a_contestant_is_told_of_alone(rig: Rig) -> None:
 
 
 async def test_before_the_first_board_all_stand_at_zero(rig: Rig) -> None:
-    Air(rig)
+    Air(rig).show(1, "IDLE")
     cable = await Cable.welcomed(rig)
     await cable.subscribe(EPISODE)
     kind, data = await cable.told()
@@ -68,6 +68,25 @@ async def test_before_the_first_board_all_stand_at_zero(rig: Rig) -> None:
     assert [(row["id"], row["votes"], row["rank"]) for row in data["contestants"]] == [
         (each.id, 0, 1) for each in LINE_UP
     ]
+
+
+async def test_a_new_window_begins_at_zero(rig: Rig) -> None:
+    air = Air(rig)
+    air.vote(30, 10)
+    cable = await Cable.welcomed(rig)
+    await cable.subscribe(EPISODE)
+    assert (await cable.told())[1]["total_votes"] == 40
+    air.show(1, "OPEN", "w2")
+    assert (await cable.told())[1]["total_votes"] == 0
+
+
+async def test_what_was_on_air_before_this_node_heard_of_it(rig: Rig) -> None:
+    air = Air(rig)
+    air.vote(30, 10)
+    rig.hub.cable._state = rig.hub.cable._board = None  # as after a start: only the snapshots know
+    cable = await Cable.welcomed(rig)
+    await cable.subscribe(EPISODE)
+    assert (await cable.told())[1]["total_votes"] == 40
 
 
 async def test_an_app_that_was_opened_before_the_show_gets_it_when_it_begins(rig: Rig) -> None:
@@ -341,7 +360,9 @@ async def test_a_board_of_another_version_costs_the_cable_that_board(rig: Rig) -
     cable = await Cable.welcomed(rig)
     await cable.subscribe(EPISODE)
     await cable.told()
-    air.board = Prepared.received(b'{"type":"LIVE_RESULTS","data":{"rows":7},"timestamp":"","channel":"results"}')
+    air.board = Prepared.received(
+        b'{"type":"LIVE_RESULTS","data":{"rows":7},"timestamp":"","channel":"results","epoch":"w1","offset":1}'
+    )
     rig.hub.publish(air.board)
     await rig.settled()
     air.vote(2, 1)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from broadcast_sync.hub.cable import token_in
 from broadcast_sync.hub.cable_addresses import SHARED_FROM, SHARED_MOST, Addresses
-from broadcast_sync.hub.cable_views import detailed_update, standing
+from broadcast_sync.hub.cable_views import detailed_update, standings
 from broadcast_sync.wire.cable import Addressed, Broadcast, ContestantVotes, EpisodeResults, VoteUpdate
 from broadcast_sync.wire.deflate import Deflate
 from broadcast_sync.wire.server import ContestantUpdate
@@ -87,11 +87,10 @@ def test_no_query_is_too_strange(query: str) -> None:
     token_in(f"/cable?{query}", [])
 
 
-def test_the_standing_of_one_contestant() -> None:
+def test_the_standing_of_each_contestant() -> None:
     row = ContestantVotes("c01", "n", "", "", "", 3, 75.0, 1)
     results = EpisodeResults(1, 1, 4, True, None, [row], "")
-    assert standing(results, "c01") == VoteUpdate(1, 3, 75.0, 1)
-    assert standing(results, "c02") is None
+    assert standings(results) == {"c01": VoteUpdate(1, 3, 75.0, 1)}
 
 
 @pytest.mark.parametrize(
