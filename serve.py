@@ -86,6 +86,7 @@ from voting.api.cursor import Cursors
 from voting.api.history import History
 from voting.api.mobile import MobileApi
 from voting.api.tallies import Tallies
+from voting.ballot import commands as rules
 from voting.ballot.gates import Gates
 from voting.ballot.intake import BallotIntake
 from voting.ledger import commands as ledger
@@ -95,6 +96,8 @@ from voting.ledger.pressure import StreamPressure
 from voting.ledger.service import LedgerService
 from voting.ledger.store import Pool, open_pool
 from voting.ledger.watch import LedgerWatch
+from voting.wallet import commands as wallets
+from voting.wallet.sweep import WalletSweep
 from voting.wallet.wallet import Wallet
 
 VERSION: Final = version("broadcast-sync")
@@ -153,6 +156,8 @@ class Node:
             stage=self.mirror, clock=self.clock, lease=self._lease,
         )
         self.ledger = LedgerService(settings, engines.valkey_url, pool, self.id)
+        self.wallet = Wallet(valkey, pool, organisation, settings.voting.shards, self.clock)
+        self._sweep = WalletSweep(self.wallet, pool, organisation, self.clock)
         self._watch = LedgerWatch(
             valkey, pool, organisation, settings.voting.shards, settings.ledger.recount_s
         )
@@ -165,6 +170,7 @@ class Node:
             also=(
                 self.cue_log.run,
                 lambda: self._watch.run(self._window_id),
+                self._sweep.run,
                 lambda: report_as_director(valkey, keys, self.clock, self._report_director),
                 releases.run,
             ),
@@ -198,7 +204,7 @@ class Node:
             admission=admission, ballots=self.ballots, tallies=tallies,
             history=History(pool, organisation, settings.api.history_reads),
             published=Published(pool, organisation, archive, lambda: self.mirror.stage, self.clock),
-            wallet=Wallet(self._valkey, pool, organisation, settings.voting.shards, self.clock),
+            wallet=self.wallet,
             cursors=Cursors(signer, organisation), stage=lambda: self.mirror.stage, clock=self.clock,
             secret=sha256(signer.sign(b"where votes come from")).digest(), answer_s=answer_s,
         )
@@ -518,6 +524,8 @@ def serve(
 app.command()(operations.config)
 app.command()(operations.token)
 app.add_typer(show.show_app(migrate), name="show")
+app.add_typer(rules.rules_app, name="rules")
+app.add_typer(wallets.wallet_app, name="wallet")
 app.command()(show.cue)
 app.command()(ledger.recount)
 app.command()(ledger.migrate)

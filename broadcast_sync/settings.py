@@ -107,6 +107,7 @@ class Hub(Section, frozen=True):
 
 class Voting(Section, frozen=True):
     ruleset: Name = "xfactor"
+    ruleset_files: Annotated[list[str], Meta(max_length=64)] = []
     allow_unlimited: Literal["loopback", "always", "never"] = "loopback"
     shards: Annotated[int, Meta(ge=1, le=256)] = 1
     batch_max: Annotated[int, Meta(ge=1, le=10_000)] = 512

@@ -70,7 +70,9 @@ class Catalogue:
         async with self._pool.acquire() as connection, connection.transaction():
             await connection.execute(ORGANISATION, org)
             await connection.execute(SEASON, org, file.season.id, file.season.title)
-            ref: int = await connection.fetchval(EPISODE, org, file.season.id, show_id, number, file.episode.title)
+            ref: int = await connection.fetchval(
+                EPISODE, org, file.season.id, show_id, number, file.episode.title, file.show.timezone
+            )
             await connection.execute("SELECT make_votes_partition($1)", ref)
             kept = [contestant.id for contestant in file.contestants]
             lost = await connection.fetch(VOTED, org, show_id, number, ref, kept)
@@ -109,6 +111,7 @@ class Catalogue:
                 )
                 for person in people
             ),
+            head["timezone"],
         )
 
     async def list(self) -> list[EpisodeRow]:

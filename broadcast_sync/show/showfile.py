@@ -1,7 +1,8 @@
 """Show files: one episode of a show with its line-up, as TOML or JSON. Pure.
 
-A file has `organisation`, `[season] id, title`, `[show] id, title`, `[episode] number, title` and `[[contestants]]`
-with `id, number, name` and, if wanted, `khmer_name, photo, hometown, category, performance_order, status`.
+A file has `organisation`, `[season] id, title`, `[show] id, title` and, if wanted, `timezone` (an IANA name, default
+UTC: when the show's days begin), `[episode] number, title` and `[[contestants]]` with `id, number, name` and, if
+wanted, `khmer_name, photo, hometown, category, performance_order, status`.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Iterable
 from typing import Annotated, Any, Final, Literal
+from zoneinfo import ZoneInfo
 
 import msgspec
 from msgspec import Meta, Struct
@@ -43,6 +45,7 @@ class Season(Table, frozen=True):
 class ShowEntry(Table, frozen=True):
     id: Id
     title: Text
+    timezone: Annotated[str, Meta(min_length=1, max_length=64)] = "UTC"
 
 
 class Episode(Table, frozen=True):
@@ -84,9 +87,18 @@ def parse(content: bytes, name: str) -> ShowFile:
         body, _, path = str(error).partition(" - at `")
         where = path.rstrip("`").removeprefix("$").removeprefix(".")
         raise ShowFileError(f"{name}: {where}: {body[0].lower()}{body[1:]}" if where else f"{name}: {body}") from None
+    if not _is_zone(file.show.timezone):
+        raise ShowFileError(f"{name}: show.timezone: {file.show.timezone!r} is none; Asia/Phnom_Penh would be one")
     _unique(name, "id", (contestant.id for contestant in file.contestants))
     _unique(name, "number", (contestant.number for contestant in file.contestants))
     return file
+
+
+def _is_zone(name: str) -> bool:
+    try:
+        return bool(ZoneInfo(name).key)
+    except (OSError, ValueError, KeyError):  # a folder, a path out of the database, unknown
+        return False
 
 
 def _raw(content: bytes, name: str) -> Any:

@@ -16,7 +16,7 @@ from broadcast_sync.errors import Refusal, SettingsError
 from broadcast_sync.settings import Settings
 from broadcast_sync.show.model import Ruleset, Show, Stage, Window
 from broadcast_sync.wire.server import ContestantInfo
-from voting.ballot.library import shipped
+from voting.ballot.library import library
 from voting.ballot.ruleset import CapRule, RulesetData, thaw
 
 
@@ -71,11 +71,11 @@ class Gates:
     def __init__(
         self, settings: Settings, client: Redis, rulesets: Mapping[str, RulesetData] | None = None
     ) -> None:
-        """`client` stays the caller's; `rulesets` by name, default those that ship with the package. Raises
-        SettingsError if the default ruleset is unknown."""
+        """`client` stays the caller's; `rulesets` by name, default those that ship with the package and those that the
+        settings name. Raises StartError if one of them is broken, SettingsError if the default one is unknown."""
         self._settings = settings
         self._client = client
-        self._rulesets = shipped() if rulesets is None else rulesets
+        self._rulesets = library(settings.voting.ruleset_files) if rulesets is None else rulesets
         self._open = Script("voting.ballot", "open_gate")
         self._fence = Script("voting.ballot", "fence_gate")
         self.shards: Final = tuple(

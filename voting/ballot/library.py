@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.resources import files
+from pathlib import Path
 from typing import Any, Final
 
 import msgspec
@@ -43,6 +44,28 @@ def shipped() -> Mapping[str, RulesetData]:
         if file.name.endswith(".toml"):
             data = parse(file.read_bytes(), file.name)
             found[data.name] = data
+    return found
+
+
+def read(path: Path) -> RulesetData:
+    """The ruleset in a file. Raises RulesetError, and StartError (exit 2) if the file cannot be read."""
+    try:
+        with path.open("rb") as file:
+            content = file.read(FILE_BYTES + 1)
+    except OSError as error:
+        raise StartError(f"{path}: cannot be read ({error.strerror})", exit_code=2) from None
+    return parse(content, path.name)
+
+
+def library(names: Sequence[str]) -> Mapping[str, RulesetData]:
+    """The shipped rulesets and those in the files `names`, by name. Raises StartError if a file is no ruleset, or has
+    the name of another one."""
+    found = dict(shipped())
+    for name in names:
+        data = read(Path(name).expanduser())
+        if data.name in found:
+            raise StartError(f"{name}: there is a ruleset {data.name} already; give this one another name", exit_code=2)
+        found[data.name] = data
     return found
 
 

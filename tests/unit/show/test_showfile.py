@@ -106,3 +106,13 @@ def test_any_bytes_are_a_show_file_or_a_clear_refusal(content: bytes, name: str)
         assert isinstance(parse(content, name), ShowFile)
     except ShowFileError as error:
         assert str(error).startswith(name)
+
+
+@pytest.mark.parametrize("zone", ["", "Mars/Base", "../../etc/passwd", "Asia", "x" * 65, "Asia/Phnom_Penh\x00", "/UTC"])
+def test_a_time_zone_that_is_none_is_refused(zone: str) -> None:
+    assert "timezone" in refused(changed("show", "timezone", to=zone))
+
+
+def test_a_show_has_the_time_zone_it_says_or_utc() -> None:
+    assert parse(changed("show", "timezone", to="Asia/Phnom_Penh"), "f.json").show.timezone == "Asia/Phnom_Penh"
+    assert parse(changed("show", "title", to="Y"), "f.json").show.timezone == "UTC"

@@ -17,6 +17,7 @@ from tests.support.ledger import ORG
 from tests.support.wallets import HOUR_MS, House
 from voting.ledger.entries import EntryError
 from voting.ledger.store import open_pool
+from voting.wallet.sweep import WalletSweep
 from voting.wallet.wallet import LOTS_MAX, Balance
 
 
@@ -92,6 +93,23 @@ async def test_what_expires_first_is_spent_first_and_the_rest_is_journalled(hous
     assert await house.journal() == {("", "issued"): -34, ("", "cast"): 16, ("", "expired"): 18}
     rows = await house.pool.fetch("SELECT lot, votes FROM wallet_entries WHERE voter = 'u1' AND kind = 'expiry'")
     assert sorted(row["votes"] for row in rows) == [-17, -1]
+
+
+async def test_what_nobody_touches_is_swept(house: House) -> None:
+    now = house.clock.now
+    sweep = WalletSweep(house.wallet, house.pool, ORG, house.clock)
+    for number in range(3):
+        await house.wallet.credit(f"u{number}", "bundle", 10, "k", expires_ms=now + HOUR_MS)
+    await house.wallet.credit("u9", "bundle", 10, "k", expires_ms=now + 9 * HOUR_MS)
+    await house.press("u0", "a", "bundle", 10)
+    await house.drain()
+    house.clock.now = now + 2 * HOUR_MS
+    assert await sweep.sweep() == 2
+    await house.drain()
+    assert await sweep.sweep() == 0
+    assert await house.journal() == {
+        ("u9", "bundle"): 10, ("", "issued"): -40, ("", "cast"): 10, ("", "expired"): 20
+    }
 
 
 async def test_a_ballot_that_arrived_before_the_end_of_a_bundle_may_still_use_it(house: House) -> None:
