@@ -50,8 +50,9 @@ bench-hub: setup ## the hub beside its floor and its peers; they are installed i
 bench-votes: setup ## votes beside their floor, the bare script and a peer, which is installed into bench/peers (npm)
 	$(BIN)/python -m bench.votes $(ARGS)
 
-soak: setup ## what takes long: ten thousand raw conversations a test, and what a night of churn would show
+soak: setup ## what takes long: 10,000 raw conversations a test, 5,000 sockets resumed, SOAK_MINUTES (10) of churn
 	$(BIN)/python -m pytest tests/conformance --hypothesis-profile=soak --timeout=900
+	$(BIN)/python -m pytest -m soak tests
 
 drill: setup ## votes from 2,000 sockets while nodes and engines are killed, stopped and full; then every vote is looked for
 	$(BIN)/python -m tests.support.drill $(ARGS)

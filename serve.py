@@ -55,6 +55,7 @@ from broadcast_sync.operations.tally import (
     TallyReporter,
     report_as_director,
 )
+from broadcast_sync.operations.tasks import TaskCollector
 from broadcast_sync.settings import Settings
 from broadcast_sync.show import commands as show
 from broadcast_sync.show import routes as control_routes
@@ -179,6 +180,7 @@ class Node:
             client=valkey, keys=keys, clock=self.clock, node=self.id, report=self._report_node,
             stage=self._view_stage, cues=lambda: self._cues, publish=self._publish_tally,
         )
+        self._collectors = (self.hub.metrics, self.ballots.metrics, TaskCollector())
         # the HTTP routes of the process: a wing adds its own here, and nowhere else
         self._table = OpenApi([
             *control_routes.endpoints(
@@ -229,7 +231,7 @@ class Node:
         self._started_ms = self.clock.now_ms()
         await self._store.begin()
         self.hub.start()
-        for collector in (self.hub.metrics, self.ballots.metrics):
+        for collector in self._collectors:
             REGISTRY.register(collector)
         loops = asyncio.create_task(self._loops(), name="node")
         try:
@@ -244,7 +246,7 @@ class Node:
                     await self.ballots.drain()
             loops.cancel()
             await asyncio.wait({loops})
-            for collector in (self.hub.metrics, self.ballots.metrics):
+            for collector in self._collectors:
                 REGISTRY.unregister(collector)
             with contextlib.suppress(*VALKEY_ERRORS):  # an engine that is away forgets us by itself
                 await self.tally.leave()

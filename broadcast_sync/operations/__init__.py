@@ -5,4 +5,5 @@ guests.py     POST /auth/guest: tokens for the pages, where settings allow it
 health.py     /healthz, /readyz, /metrics, /api/v1/status
 keys.py       /api/v1/keys: the public half of the signing key
 tally.py      reports of all nodes, and the TALLY made of them
+tasks.py      how many tasks the loop has, for Prometheus
 """
