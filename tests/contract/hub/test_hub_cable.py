@@ -191,8 +191,11 @@ async def test_several_subscriptions_share_a_socket_and_end_one_by_one(rig: Rig)
     assert (await cable.hear())["identifier"] == odd
     await rig.settled()
     assert (len(rig.hub.cable.addresses), rig.hub.channels.counts()) == (1, {"cable": 1})
+    (session,) = rig.hub.sessions.values()
+    assert isinstance(session, CableSession)
     await cable.client.connection.close()
     await rig.sockets(0)
+    assert session._subscriptions == {}  # else the two would hold each other
     assert (len(rig.hub.cable.addresses), rig.hub.channels.counts()) == (0, {})
 
 

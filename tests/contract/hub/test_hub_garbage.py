@@ -7,19 +7,27 @@ import asyncio
 import gc
 from collections import Counter
 
+import msgspec
 import pytest
 
 from tests.contract.hub.test_hub_deadlines import HANDSHAKE
+from tests.support.cable import identifier
 from tests.support.hub import Rig
 
 STREAM = b"GET /voting/results/stream HTTP/1.1\r\nHost: x\r\nAccept: text/event-stream\r\n\r\n"
 NOWHERE = HANDSHAKE.replace(b"/voting/sync", b"/nowhere")
+CABLE = HANDSHAKE.replace(b"/voting/sync", b"/cable")
+SUBSCRIBE = msgspec.json.encode({"command": "subscribe", "identifier": identifier(episode_id=1)})
+SUBSCRIBE_AND_CLOSE = b"\x81" + bytes((0x80 | len(SUBSCRIBE),)) + b"\0\0\0\0" + SUBSCRIBE + b"\x88\x80\0\0\0\0"
 
 
 @pytest.mark.parametrize(
     ("request_", "close"),
-    [(HANDSHAKE, b""), (HANDSHAKE, b"\x88\x80\0\0\0\0"), (HANDSHAKE, b"\x81\x01a"), (STREAM, b""), (NOWHERE, b"")],
-    ids=["hung up", "closed", "failed", "stream", "refused"],
+    [
+        (HANDSHAKE, b""), (HANDSHAKE, b"\x88\x80\0\0\0\0"), (HANDSHAKE, b"\x81\x01a"), (STREAM, b""), (NOWHERE, b""),
+        (CABLE, SUBSCRIBE_AND_CLOSE),
+    ],
+    ids=["hung up", "closed", "failed", "stream", "refused", "cable"],
 )
 async def test_a_socket_leaves_no_garbage(rig: Rig, request_: bytes, close: bytes) -> None:
     async def visit() -> None:
