@@ -44,6 +44,7 @@ from broadcast_sync.hub.router import Router
 from broadcast_sync.hub.session import CONTROL, VOTING, Session
 from broadcast_sync.ids import uuid7
 from broadcast_sync.operations import commands as operations
+from broadcast_sync.operations.departure import Departure
 from broadcast_sync.operations.guests import Guests, check_guests
 from broadcast_sync.operations.health import EngineVersions, Health, Status
 from broadcast_sync.operations.keys import Keys
@@ -150,6 +151,7 @@ class Node:
         self.hub.position = self.mirror.position
         self.hub.replay = self.mirror.replay
         self.hub.remaining = self.ballots.remaining
+        self.hub.answered = self.ballots.drain
 
         self._lease = Lease(valkey, keys.lease(organisation, "director"), self.id)
         self.publisher = BoardPublisher(
@@ -320,6 +322,8 @@ class Node:
             reasons.append("the canary did not come back through Valkey")
         if self.mirror.degraded:
             reasons.append("cut off from the show")
+        if not self.hub.admission.open:
+            reasons.append("draining")
         return reasons + self.ledger.stopped
 
     def status(self) -> Status:
@@ -411,11 +415,11 @@ def set_up_logs(settings: Settings) -> None:
 
 
 async def serve_show(settings: Settings, *, rehearsal: bool) -> None:
-    """Runs a node until SIGINT or SIGTERM; a second one stops without farewells. Raises StartError."""
+    """Runs a node until SIGINT (at once) or SIGTERM (see Departure; in a rehearsal at once). Raises StartError."""
     check_guests(settings)
-    stop = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    departure = Departure(_tell, force=settings.server.force_drain, gentle=not rehearsal)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGINT, departure.interrupt)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, departure.terminate)
     with listen(settings) as bound:
         async with open_engines(settings, serve=True) as engines:
             await migrate(engines.postgres_url)
@@ -428,13 +432,13 @@ async def serve_show(settings: Settings, *, rehearsal: bool) -> None:
                 node = Node(settings, engines, valkey, pool, rehearsal=rehearsal)
                 if settings.show.load_demo:
                     await node.catalogue.load_demo()
-                await _serve(node, bound, stop)
+                await _serve(node, bound, departure)
             finally:
                 await valkey.aclose()
                 pool.terminate()
 
 
-async def _serve(node: Node, bound: socket.socket, stop: asyncio.Event) -> None:
+async def _serve(node: Node, bound: socket.socket, departure: Departure) -> None:
     config = uvicorn.Config(
         node.app(), ws=node.hub.protocol_factory, http=node.hub.door, lifespan="off", log_config=None,  # type: ignore[arg-type]  # uvicorn calls `ws` and asks for nothing else of it
         access_log=False, server_header=False, proxy_headers=False, timeout_graceful_shutdown=1, timeout_keep_alive=30,
@@ -442,21 +446,44 @@ async def _serve(node: Node, bound: socket.socket, stop: asyncio.Event) -> None:
     server = _Server(config)
     async with node.running() as loops, contextlib.AsyncExitStack() as cleanup:
         http = asyncio.create_task(server.serve([bound]), name="http")
-        stopping = asyncio.create_task(stop.wait())
+        leaving = asyncio.create_task(departure.decided(node.mirror))
         while not (server.started or http.done()):  # noqa: ASYNC110 - uvicorn has no event for it
             await asyncio.sleep(0.005)
         calm_garbage_collector()
         greet(node, bound.getsockname()[1])
         if node.rehearsal:
             await cleanup.enter_async_context(_rehearsal(node.settings, bound.getsockname()[1]))
-        await asyncio.wait({loops, http, stopping}, return_when=asyncio.FIRST_COMPLETED)
-        stopping.cancel()
+        await asyncio.wait({loops, http, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        if leaving.done() and leaving.result():
+            await _drain(node, departure, loops, http)
+        leaving.cancel()
         server.should_exit = True
         await cleanup.aclose()
         await node.hub.stop("the server is stopping")
         await http
         if loops.done():
             loops.result()
+
+
+async def _drain(node: Node, departure: Departure, *others: asyncio.Task[None]) -> None:
+    """Sends the sockets away in their time; cut short by a further signal, or when one of `others` ends."""
+    seconds = node.settings.server.drain_s
+    log.info("drain_began", sockets=node.hub.socket_count, seconds=seconds)
+    _tell(f"Draining: {node.hub.socket_count} sockets leave within {seconds:g} s. SIGTERM again stops at once.")
+    draining = asyncio.create_task(node.hub.drain(seconds, "the server is draining"))
+    cut_short = asyncio.create_task(departure.at_once())
+    await asyncio.wait({draining, cut_short, *others}, return_when=asyncio.FIRST_COMPLETED)
+    for task in (draining, cut_short):
+        task.cancel()
+    failed, _ = await asyncio.gather(draining, cut_short, return_exceptions=True)
+    if isinstance(failed, Exception):
+        log.error("drain_failed", error=repr(failed))  # the stop that follows sends away whoever is left
+    log.info("drain_ended", sockets=node.hub.socket_count)
+
+
+def _tell(words: str) -> None:
+    """Something for the person at the terminal."""
+    typer.echo(f"  {words}")
 
 
 @contextlib.asynccontextmanager

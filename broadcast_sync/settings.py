@@ -38,6 +38,8 @@ class Server(Section, frozen=True):
     port: Port = 8000
     backlog: Annotated[int, Meta(ge=1, le=65535)] = 4096
     stop_s: Annotated[float, Meta(ge=0.1, le=60)] = 2.0
+    drain_s: Annotated[float, Meta(ge=0, le=3_600)] = 30.0
+    force_drain: bool = False
 
 
 class Engine(Section, frozen=True):

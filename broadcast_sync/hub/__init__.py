@@ -20,6 +20,7 @@ fanout.py     one message to all subscribers of a channel, in slices
 stalls.py     how long the loop is held, measured by the loop itself
 router.py     a client's message to its registered handler
 handlers.py   AUTH, SUBSCRIBE, UNSUBSCRIBE, PING, REQUEST_UPDATE
+drain.py      everybody sent away, each in a time of their own
 wheel.py      one timer for all sessions: pings, deadlines, token expiry
 limits.py     PURE: how often is too often
 closes.py     the table of close codes, with advice on reconnecting

@@ -108,6 +108,11 @@ class Carrier(asyncio.Protocol, ABC):
     @abstractmethod
     def ping(self) -> bool: ...
 
+    def hold(self) -> None:
+        """What the client says stays in the kernel from now on; `send_close` passes over it."""
+        if not self._transport.is_closing():
+            self._transport.pause_reading()
+
     def unsent(self) -> int:
         return self._transport.get_write_buffer_size()
 

@@ -97,6 +97,8 @@ class Endpoint(Carrier):
     def send_close(self, code: int, reason: str) -> None:
         """Begins the closing handshake. The timer cuts the connection if it is not completed."""
         if self._session is not None and self._inbound is not None:
+            if not self._transport.is_closing():
+                self._transport.resume_reading()  # for the client's own close frame, if it was held
             self._inbound.close(code, reason)
             self._say(self._session, self._inbound)
 

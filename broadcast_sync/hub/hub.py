@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 from random import randrange
 from typing import Any, Final
@@ -18,6 +19,7 @@ from broadcast_sync.hub.channels import RESULTS, SHOW, Channels
 from broadcast_sync.hub.closes import expected
 from broadcast_sync.hub.compression import Compression
 from broadcast_sync.hub.door import Door
+from broadcast_sync.hub.drain import BATCH, Drain, send_away
 from broadcast_sync.hub.endpoint import Endpoint
 from broadcast_sync.hub.fanout import Fanout
 from broadcast_sync.hub.handlers import Handlers
@@ -33,14 +35,12 @@ from broadcast_sync.settings import Settings
 from broadcast_sync.tokens import Identity, Tokens
 from broadcast_sync.wire.client import Position
 from broadcast_sync.wire.prepared import Prepared
-from broadcast_sync.wire.server import Subscribed, Welcome
+from broadcast_sync.wire.server import Reconnect, Subscribed, Welcome
 from broadcast_sync.wire.times import iso
 
 CONTROL_FRAMES_PER_SECOND: Final = 10.0
 CONTROL_FRAMES_BURST: Final = 100
 """Pings, pongs and (a hundredth each) fragments a client may send; more close its socket (4501)."""
-STOP_BATCH: Final = 200
-"""Sockets told to leave between two turns of the loop."""
 
 _log = structlog.get_logger()
 
@@ -57,6 +57,10 @@ def _no_replay(channel: str, epoch: str, offset: int) -> list[Prepared] | None:
     return None
 
 
+async def _at_once() -> None:
+    return None
+
+
 async def _unknown(identity: Identity) -> dict[str, int] | None:
     return None
 
@@ -64,7 +68,7 @@ async def _unknown(identity: Identity) -> dict[str, int] | None:
 class Hub:
     """One node's sockets. `start` it in a running loop, give `protocol_factory` to uvicorn as `ws=`, `stop` it.
 
-    The four callables are set by the composition root before `start`. They are called from the loop's thread; the
+    The five callables are set by the composition root before `start`. They are called from the loop's thread; the
     first three must answer at once, all from the same state, which already holds every message published here.
     """
 
@@ -82,6 +86,8 @@ class Hub:
         """Everything of a channel after (epoch, offset), or None if that is not known whole."""
         self.remaining: Callable[[Identity], Awaitable[dict[str, int] | None]] = _unknown
         """What a voter may still cast, for AUTH_OK."""
+        self.answered: Callable[[], Awaitable[None]] = _at_once
+        """Returns when every message that plain handlers have taken so far is answered."""
         self.sessions: dict[str, Session] = {}
         """By session id; includes those in their closing handshake."""
         self.channels: Final = Channels()
@@ -150,26 +156,46 @@ class Hub:
             loop.create_task(self.cable.run(), name="hub-cable"),
         ]
 
-    async def stop(self, reason: str = "shutdown", spread_ms: int = 5_000) -> None:
-        """Sends everybody away: RECONNECT with a time of their own within `spread_ms`, then 4000. Takes at most
-        `server.stop_s` plus a turn of the loop; who has not left by then is cut off. Refuses newcomers from now on."""
-        self.admission.open = False
-        deadline = asyncio.get_running_loop().time() + self.settings.server.stop_s
-        await self.router.finish(self.settings.server.stop_s / 2)
-        for index, session in enumerate(list(self.sessions.values())):
-            session.dismiss(randrange(spread_ms + 1), reason)
-            if index % STOP_BATCH == STOP_BATCH - 1:
-                await asyncio.sleep(0)
+    async def drain(self, spread_s: float, reason: str) -> None:
+        """Sends everybody away within `spread_s`, each in its own time; see `Drain`. Refuses newcomers from now on."""
+        await Drain(self, spread_s, reason).run()
+
+    async def settle(self, timeout_s: float) -> None:
+        """Returns when every message taken so far has been answered, or after `timeout_s`."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout_s):
+                await self.answered()
+                await self.router.settle()
+
+    async def emptied(self, timeout_s: float) -> bool:
+        """Waits until no socket is left; False if there still are some after `timeout_s`."""
         try:
-            async with asyncio.timeout_at(deadline):
+            async with asyncio.timeout(timeout_s):
                 while self.sessions:
                     self._empty.clear()
                     await self._empty.wait()
         except TimeoutError:
+            return False
+        return True
+
+    async def stop(self, reason: str = "shutdown", spread_ms: int = 5_000) -> None:
+        """Sends everybody away at once: RECONNECT with a time of their own within `spread_ms`, then 4000, after the
+        answers to what was taken of them. Takes at most `server.stop_s` plus a turn of the loop; who has not left by
+        then is cut off. Refuses newcomers from now on."""
+        self.admission.open = False
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + self.settings.server.stop_s
+        sessions = list(self.sessions.values())
+        for index, session in enumerate(sessions):
+            session.reply(Reconnect(randrange(spread_ms + 1), reason))
+            if index % BATCH == BATCH - 1:
+                await asyncio.sleep(0)
+        await send_away(self, sessions, reason)
+        await self.router.finish()
+        if not await self.emptied(deadline - loop.time()):
             for session in list(self.sessions.values()):
                 session.abort()
             await asyncio.sleep(0)  # their connections are lost in this turn of the loop
-        self._pulse.stop()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

@@ -143,13 +143,17 @@ class Router:
             if rest is not None:
                 self._spawn(session, message, rest)
 
-    async def finish(self, timeout_s: float) -> None:
-        """Waits for the asynchronous handlers at work, then cancels what is left."""
+    async def settle(self) -> None:
+        """Returns when the asynchronous handlers that are at work now have come to their end."""
         if self._tasks:
-            _, late = await asyncio.wait(self._tasks, timeout=timeout_s)
-            for task in late:
-                task.cancel()
-            await asyncio.gather(*late, return_exceptions=True)
+            await asyncio.wait(set(self._tasks))
+
+    async def finish(self) -> None:
+        """Cancels the asynchronous handlers at work."""
+        late = set(self._tasks)
+        for task in late:
+            task.cancel()
+        await asyncio.gather(*late, return_exceptions=True)
 
     def _spawn(self, session: Session, message: ClientMessage, rest: Awaitable[None]) -> None:
         if session.pending >= MAX_PENDING:

@@ -40,11 +40,12 @@ FRAGMENT_COST: Final = 0.01
 
 class Connection(Protocol):
     """What a session needs of its connection. `abort` cuts it without a word; `send_close` may take its time; `ping`
-    sends a heartbeat and is true if the client owes an answer to it; `unsent` is how many bytes the kernel would not
-    take yet."""
+    sends a heartbeat and is true if the client owes an answer to it; after `hold` nothing is read before `send_close`;
+    `unsent` is how many bytes the kernel would not take yet."""
 
     def send_close(self, code: int, reason: str) -> None: ...
     def ping(self) -> bool: ...
+    def hold(self) -> None: ...
     def unsent(self) -> int: ...
     def abort(self) -> None: ...
 
@@ -158,6 +159,11 @@ class Session:
         """Tells the client when to come back, and closes (4000)."""
         self.reply(Reconnect(after_ms, reason))
         self.close(DRAINING, reason)
+
+    def hold(self) -> None:
+        """Takes nothing more of what the client says, until the close. What was taken is answered."""
+        if self.is_open and self._endpoint is not None:
+            self._endpoint.hold()
 
     def close(self, code: int, reason: str = "") -> None:
         """Begins the closing handshake; does nothing on a session that is closing. `code` is one of the table.

@@ -111,7 +111,7 @@ class ServerProcess:
     def cleanup(self) -> None:
         """Ends the process, and the engines too if they were left behind."""
         if self.process is not None and self.process.poll() is None:
-            self.process.send_signal(signal.SIGTERM)
+            self.process.send_signal(signal.SIGINT)  # at once: SIGTERM would wait for an open window
             try:
                 self.process.wait(15)
             except subprocess.TimeoutExpired:

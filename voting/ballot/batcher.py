@@ -93,6 +93,7 @@ class Batcher:
         self._script = Script("voting.ballot", "take_ballots")
         self._queue: deque[Waiting] = deque()
         self._calls: set[asyncio.Task[None]] = set()
+        self._called = 0
         self._timer: asyncio.Handle | None = None
         self._trouble = ""
         self._broken = False
@@ -116,11 +117,14 @@ class Batcher:
         return True
 
     async def drain(self) -> None:
-        """Returns when every ballot put in so far has been answered."""
-        while self._queue or self._calls:
+        """Returns when every ballot put in so far has been answered, whatever comes meanwhile."""
+        last = self._called + len(self._queue)
+        while self._called < last:
             if self._calls:
-                await asyncio.wait(set(self._calls))
+                await asyncio.wait(set(self._calls), return_when=asyncio.FIRST_COMPLETED)
             await asyncio.sleep(0)
+        if self._calls:
+            await asyncio.wait(set(self._calls))
 
     def _flush(self) -> None:
         if self._timer is not None:
@@ -138,6 +142,7 @@ class Batcher:
         window_id = batch[0][0]
         while queue and len(batch) < self._max and queue[0][0] == window_id:
             batch.append(queue.popleft())
+        self._called += len(batch)
         return batch
 
     def _returned(self, call: asyncio.Task[None]) -> None:

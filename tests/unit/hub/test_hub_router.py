@@ -202,7 +202,7 @@ async def test_asynchronous_handlers(router: Router) -> None:
         dispatch(router, session, {"type": "VOTE", "id": id, "contestantId": "c"})
     assert session.pending == 2
     release.set()
-    await router.finish(5)
+    await router.settle()
     assert session.refused == [("VOTING_CLOSED", "a", None), ("TRY_AGAIN", "b", None)]
     assert session.pending == 0
 
@@ -225,5 +225,5 @@ async def test_handlers_at_work_are_bounded_and_cut_off_in_the_end(router: Route
         dispatch(router, session, {"type": "VOTE", "id": str(number), "contestantId": "c"})
     assert session.refused == [("BUSY", str(MAX_PENDING), None)]
     await asyncio.sleep(0)
-    await router.finish(0)
+    await router.finish()
     assert len(done) == MAX_PENDING
