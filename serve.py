@@ -30,7 +30,7 @@ from starlette.routing import BaseRoute, Mount
 from starlette.staticfiles import StaticFiles
 
 from broadcast_sync import settings as configuration
-from broadcast_sync.api import Endpoint, application
+from broadcast_sync.api import Answer, Endpoint, application, endpoint
 from broadcast_sync.bearer import Bearer
 from broadcast_sync.bus.connect import VALKEY_ERRORS, connect, heed_cancellation, measure
 from broadcast_sync.bus.keys import StageKeys
@@ -195,6 +195,8 @@ class Node:
             *self._voting(tokens, signer, pool, archive),
             *Guests(settings, tokens, self.clock).endpoints(),
             *Health(self.not_ready, self.status).endpoints(),
+            *events.endpoints(),
+            *page_endpoints(),
         ], VERSION).endpoints()
 
     def _voting(self, tokens: Tokens, signer: Signer, pool: Pool, archive: Archive) -> list[Endpoint]:
@@ -219,10 +221,10 @@ class Node:
         return [*mobile.endpoints(), *clips.endpoints()]
 
     def app(self) -> Starlette:
-        """The routes of the table, and the pages with their files."""
+        """The routes of the table, and the files of pages and demo."""
         photos = StaticFiles(directory=str(files("broadcast_sync.show") / "demo" / "photos"))
-        others: list[BaseRoute] = [*pages.routes(), *events.routes(), Mount("/photos/demo", photos)]
-        return application(self._table, others)
+        assets: list[BaseRoute] = [route for route in pages.routes() if route.path not in pages.PAGES]
+        return application(self._table, [*assets, Mount("/photos/demo", photos)])
 
     # --- life -------------------------------------------------------------------------------------------------
 
@@ -342,6 +344,18 @@ class Node:
             total_votes=self.tally.director.total_votes,
             streams=self.pressure.level,
         )
+
+
+def page_endpoints() -> list[Endpoint]:
+    """The pages, which know nothing of the table, as entries of it."""
+    answers = {
+        200: Answer(str, "The page.", media="text/html"), 304: Answer(None, "It is the one that you have."),
+    }  # fmt: skip
+    return [
+        endpoint("GET", route.path, f"The page {pages.PAGES[route.path]}", route.endpoint, tag="pages", answers=answers)
+        for route in pages.routes()
+        if route.path in pages.PAGES
+    ]
 
 
 class _Server(uvicorn.Server):

@@ -98,8 +98,8 @@ class Guard(Protocol):
 
 
 class Endpoint(Struct, frozen=True, kw_only=True):
-    """One method of one path. With `reads` false the handler reads body and credentials itself (a signature is over
-    the body's bytes); the document says the same either way."""
+    """One method of one path. With `reads` false the handler reads query, body and credentials itself (a signature is
+    over the body's bytes); the document says the same either way."""
 
     method: Method
     path: str
@@ -148,7 +148,7 @@ class Endpoint(Struct, frozen=True, kw_only=True):
         found: dict[str, Any] = {}
         if self.guard is not None:
             found["identity"] = self.guard.admit(request)
-        if self.query is not None:
+        if self.query is not None and self.reads:
             found["query"] = read_query(request, self.query)
         if self.body is not None and self.reads:
             found["body"] = await read_json(

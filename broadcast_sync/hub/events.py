@@ -16,16 +16,17 @@ from time import monotonic
 from typing import TYPE_CHECKING, Final
 
 import msgspec
+from msgspec import Struct
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 from uvicorn.server import ServerState
 
+from broadcast_sync.api import Answer, Endpoint, ErrorBody, Parameter, endpoint
 from broadcast_sync.errors import Refusal
 from broadcast_sync.http import refusal_response
 from broadcast_sync.hub.carrier import Carrier
-from broadcast_sync.hub.channels import SHOW
-from broadcast_sync.hub.events_request import METHODS, StreamRequest, Wanted, accepts_events, wanted
+from broadcast_sync.hub.channels import RESULTS, SHOW
+from broadcast_sync.hub.events_request import StreamRequest, Wanted, accepts_events, wanted
 from broadcast_sync.hub.session import STREAM, Session
 from broadcast_sync.wire.events import EVENTS, HEARTBEAT, position, retry
 
@@ -38,9 +39,26 @@ UNASKED_BYTES: Final = 4_096
 """What a client may send after its request, all of it ignored. More cuts it off."""
 
 
-def routes() -> list[Route]:
-    """For what the door does not take: other methods, and a request sent before the answer to another."""
-    return [Route(STREAM, _not_here, methods=sorted(METHODS))]
+class StreamQuery(Struct, frozen=True, rename="camel"):
+    """`channels` are separated by commas; `lastEventId` says what the header Last-Event-ID does."""
+
+    channels: str = f"{SHOW},{RESULTS}"
+    last_event_id: str = ""
+
+
+def endpoints() -> list[Endpoint]:
+    """The stream in the table of routes. The door takes its requests before; here come other methods only, and a
+    request sent before the answer to another."""
+    return [endpoint(
+        "GET", STREAM, "The messages of the socket as server-sent events", _not_here, tag="stream",
+        query=StreamQuery, reads=False,
+        headers={"Last-Event-ID": Parameter(str, "The id of the last event: what was missed since comes first.")},
+        answers={
+            200: Answer(str, "Does not end.", media="text/event-stream"),
+            406: Answer(ErrorBody, "The request does not accept text/event-stream."),
+        },
+        refuses=("UNSUPPORTED", "RATE_LIMIT", "BUSY"),
+    )]
 
 
 async def _not_here(request: Request) -> Response:

@@ -54,7 +54,7 @@ class AdvanceRequest(Struct, frozen=True, rename="camel", forbid_unknown_fields=
 
     cue_id: ClientId | None = None
     duration: int | None = None
-    contestants: Annotated[list[Id], Meta(max_length=5_000)] | None = None
+    contestants: Annotated[list[Id], Meta(max_length=200)] | None = None
     uncertified: bool = False
     expected_revision: Annotated[int, Meta(ge=0, lt=2**53)] | None = None
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import httpx
-from starlette.applications import Starlette
 
-from broadcast_sync.hub.events import routes
+from broadcast_sync.api import application
+from broadcast_sync.hub.events import endpoints
 from broadcast_sync.hub.session import STREAM
 
 
 async def test_other_methods_are_not_allowed_and_a_pipelined_request_waits() -> None:
-    transport = httpx.ASGITransport(Starlette(routes=routes()))
+    transport = httpx.ASGITransport(application(endpoints()))
     async with httpx.AsyncClient(transport=transport, base_url="http://x") as client:
         for method in ("POST", "PUT", "DELETE", "PATCH"):
             answer = await client.request(method, STREAM)
