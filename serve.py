@@ -98,6 +98,7 @@ from voting.ledger.pressure import StreamPressure
 from voting.ledger.service import LedgerService
 from voting.ledger.store import Pool, open_pool
 from voting.ledger.watch import LedgerWatch
+from voting.receipts.issuer import ReceiptIssuer
 from voting.wallet import commands as wallets
 from voting.wallet.sweep import WalletSweep
 from voting.wallet.wallet import Wallet
@@ -134,7 +135,8 @@ class Node:
             valkey, organisation, settings.voting.shards, settings.ledger.stream_budget_mb
         )
         self.ballots = BallotIntake(
-            settings, self.clock, valkey, self.gates, lambda: self.mirror.stage, lambda: self.pressure.full
+            settings, self.clock, valkey, self.gates, lambda: self.mirror.stage, lambda: self.pressure.full,
+            ReceiptIssuer(signer, organisation),
         )
         self.catalogue = Catalogue(pool, organisation)
         self._intake = CueIntake(settings, self._store, self.catalogue, self.gates, self.clock)

@@ -1,4 +1,4 @@
-"""`broadcast-sync verify FILE`: checks a certificate with nothing but the file and the public key."""
+"""`broadcast-sync verify FILE`: checks a certificate or a receipt with nothing but the file and the public key."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from broadcast_sync import settings as configuration
 from broadcast_sync.errors import StartError
 from broadcast_sync.signatures import Forged, Keyring, canonical
 from results.certificate import FORMAT, Certificate, contradictions
+from voting.receipts.receipt import PREFIX, check
 
 MOST_BYTES: Final = 16 * 1024 * 1024
 FETCH_S: Final = 10.0
@@ -30,13 +31,16 @@ class Verdict(Struct, frozen=True, rename="camel"):
 
 
 def verify(
-    file: Annotated[Path, typer.Argument(help="The certificate, as GET /api/v1/results/WINDOW/certificate gives it.")],
+    file: Annotated[Path, typer.Argument(help="A certificate (GET /api/v1/results/WINDOW/certificate) or a receipt.")],
     key: Annotated[Path | None, typer.Option(help="The server's public key in PEM.")] = None,
     keys_url: Annotated[str | None, typer.Option(help="Its keys as GET /api/v1/keys gives them: file or URL.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
     config: Annotated[Path | None, typer.Option("--config", help="Settings file, for the key on this machine.")] = None,
 ) -> None:
-    """Check a certificate offline: exit 0 valid, 1 not valid, 2 not readable. The key is by default this machine's."""
+    """Check a certificate or a receipt offline: exit 0 valid, 1 not valid, 2 not readable.
+
+    The key is by default this machine's own.
+    """
     ring = _keyring(key, keys_url, config)
     verdict = examine(_read(file), ring)
     if as_json:
@@ -48,13 +52,15 @@ def verify(
 
 
 def examine(data: bytes, ring: Keyring) -> Verdict:
-    """PURE. The verdict on a certificate's bytes; one final line feed is forgiven, nothing else. StartError (exit 2) if
-    they are no certificate at all."""
+    """PURE. The verdict on the bytes of a certificate or of a receipt; one final line feed is forgiven, nothing else.
+    StartError (exit 2) if they are neither."""
     data = data.removesuffix(b"\n")
+    if data.startswith(PREFIX.encode()):
+        return _receipt(data, ring)
     try:
         document = msgspec.json.decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError):
-        raise StartError("this is not JSON, so no certificate", exit_code=2) from None
+        raise StartError("this is not JSON, so no certificate, and no receipt", exit_code=2) from None
     if not isinstance(document, dict) or document.get("format") != FORMAT:
         raise StartError(f"this is no certificate: its format is not {FORMAT}", exit_code=2)
     faults: list[str] = []
@@ -68,6 +74,16 @@ def examine(data: bytes, ring: Keyring) -> Verdict:
     except msgspec.ValidationError as error:
         faults.append(f"it is signed, and not a certificate of this version: {error}")
     return Verdict("certificate", not faults, faults, document)
+
+
+def _receipt(data: bytes, ring: Keyring) -> Verdict:
+    try:
+        said = check(data.decode("ascii"), ring)
+    except Forged as forged:
+        return Verdict("receipt", False, [f"it {forged}"], {})
+    except UnicodeDecodeError:
+        return Verdict("receipt", False, ["it has characters that no receipt has"], {})
+    return Verdict("receipt", True, [], msgspec.to_builtins(said))
 
 
 def _read(file: Path) -> bytes:
@@ -109,6 +125,10 @@ def _fetch(url: str) -> bytes:
 
 def _show(file: Path, verdict: Verdict) -> None:
     content = verdict.content
+    if verdict.valid and verdict.kind == "receipt":
+        what = f"vote {content['voteId']}" if content["voteId"] else content["code"]
+        typer.echo(f"valid: {content['outcome']} at {content['at']}, {what}, for {content['contestantId']}")
+        return
     if verdict.valid:
         typer.echo(
             f"valid: window {content['windowId']} of {content['showId']} episode {content['episode']}, "

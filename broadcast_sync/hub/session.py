@@ -133,7 +133,7 @@ class Session:
     def refuse(self, refusal: Refusal, id: str | None = None, cue_id: str | None = None) -> None:
         """Sends ERROR. Costs the client nothing; see `bad` for refusals that do."""
         detail = refusal.detail or {}
-        revision = detail.get("revision")
+        revision, receipt = detail.get("revision"), detail.get("receipt")
         self.reply(
             Error(
                 refusal.code,
@@ -143,6 +143,7 @@ class Session:
                 id or UNSET,
                 cue_id or UNSET,
                 revision if isinstance(revision, int) else UNSET,
+                receipt if isinstance(receipt, str) else UNSET,
             )
         )
 

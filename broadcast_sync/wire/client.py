@@ -47,7 +47,7 @@ class Unsubscribe(ClientMessage, frozen=True):
 
 
 class Vote(ClientMessage, frozen=True):
-    """VOTE: one ballot. `id` is the client's own and makes a retry safe.
+    """VOTE: one ballot. `id` is the client's own and makes a retry safe; `receipt` asks for a signed one in the answer.
 
     The upper bound of `voteCount` belongs to the ruleset, so that its refusal has the right code.
     """
@@ -58,6 +58,7 @@ class Vote(ClientMessage, frozen=True):
     vote_type: str = "free"
     vote_count: int = 1
     metadata: Raw | UnsetType = UNSET
+    receipt: bool = False
 
 
 class Ping(ClientMessage, frozen=True):

@@ -82,7 +82,8 @@ class Reconnect(Data, frozen=True):
 
 
 class Error(Data, frozen=True):
-    """`retry_after` in seconds; `id` is the one of the message it answers; `revision` comes with STALE_REVISION."""
+    """`retry_after` in seconds; `id` is the one of the message it answers; `revision` comes with STALE_REVISION,
+    `receipt` when the ballot it refuses asked for one."""
 
     TYPE: ClassVar[str] = "ERROR"
     code: str
@@ -92,6 +93,7 @@ class Error(Data, frozen=True):
     id: str | UnsetType = UNSET
     cue_id: str | UnsetType = UNSET
     revision: int | UnsetType = UNSET
+    receipt: str | UnsetType = UNSET
 
 
 # --- the show ---------------------------------------------------------------------------------------------
@@ -210,7 +212,8 @@ class VotingClosed(Data, frozen=True):
 
 
 class VoteAck(Data, frozen=True):
-    """`replayed` is true when this `id` had been counted before: this is that first answer again."""
+    """`replayed` is true when this `id` had been counted before: this is that first answer again. `receipt` comes when
+    the ballot asked for it."""
 
     TYPE: ClassVar[str] = "VOTE_ACK"
     id: str
@@ -221,6 +224,7 @@ class VoteAck(Data, frozen=True):
     vote_count: int
     remaining: dict[str, int]
     replayed: bool
+    receipt: str | UnsetType = UNSET
 
 
 class BoardRow(Struct, frozen=True, rename="camel"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from functools import partial
 from typing import Final, Protocol
@@ -32,6 +33,8 @@ from voting.ballot.metrics import BallotMetrics
 from voting.ballot.refusals import Refusals
 from voting.ballot.rules import Ruled, WindowRules
 from voting.ballot.standing import left, marked
+from voting.receipts.issuer import ReceiptIssuer
+from voting.receipts.voter import WithReceipt
 
 METADATA_BYTES: Final = 1024
 RETRY_S: Final = 1.0
@@ -77,16 +80,17 @@ class BallotIntake:
 
     def __init__(
         self, settings: Settings, clock: Clock, client: Redis, gates: Gates, stage: Callable[[], Stage],
-        full: Callable[[], bool] = lambda: False,
+        full: Callable[[], bool] = lambda: False, receipts: ReceiptIssuer | None = None,
     ) -> None:
         """`client` stays the caller's and should allow two connections a shard beside its other users. While `full`
-        says so, no ballot is taken: those before it still wait for the ledger."""
+        says so, no ballot is taken: those before it still wait for the ledger. Without `receipts` none are given."""
         self.metrics: Final = BallotMetrics()
         self._client = client
         self._clock = clock
         self._gates = gates
         self._stage = stage
         self._full = full
+        self._receipts = receipts
         self._shards = gates.shards
         self.refusals: Final = Refusals(client, gates.shards[0])
         self._room = Room(settings.voting.queue_max)
@@ -99,7 +103,11 @@ class BallotIntake:
 
     def handle(self, session: Voter, vote: Vote, received_ms: int) -> None:
         """One ballot, whose frame arrived at `received_ms`. Answers by VOTE_ACK or ERROR on `session`, once: at once
-        by raising Refusal, or when the engine has spoken."""
+        by raising Refusal, or when the engine has spoken; one that asked for a receipt a turn of the loop later."""
+        if vote.receipt and self._receipts is not None and session.identity is not None:
+            current = self._stage().window
+            window_id = "" if current is None else current.window_id
+            session = WithReceipt(session, self._receipts, vote, window_id, received_ms)
         try:
             try:
                 self._take(session, vote, received_ms)
@@ -110,6 +118,9 @@ class BallotIntake:
             window = self._stage().window
             if window is not None:
                 self.refusals.count(window.window_id, refusal.code)
+            if isinstance(session, WithReceipt):
+                session.refuse(refusal, id=vote.id)
+                return
             raise
 
     async def remaining(self, identity: Identity) -> dict[str, int] | None:
@@ -149,6 +160,7 @@ class BallotIntake:
         no answer. What an engine that is away cannot be told is logged."""
         for batcher in self._batchers:
             await batcher.drain()
+        await asyncio.sleep(0)  # receipts come a turn later
         try:
             await self.refusals.flush()
         except VALKEY_ERRORS as error:
