@@ -58,7 +58,7 @@ class Vote(ClientMessage, frozen=True):
     vote_type: str = "free"
     vote_count: int = 1
     metadata: Raw | UnsetType = UNSET
-    receipt: bool = False
+    receipt: bool | UnsetType = UNSET
 
 
 class Ping(ClientMessage, frozen=True):
