@@ -23,6 +23,8 @@ CLOSE_S: Final = 5.0
 """How long a client may take to answer a close frame, or to take it."""
 LOOKS: Final = 4
 """How often within its drain timeout a client that does not keep up is looked at."""
+STRIDE: Final = 64
+"""Sessions looked at between two turns of the loop."""
 MISSED: Final = 2
 """Unanswered pings after which the next one is a close (4002)."""
 
@@ -108,7 +110,9 @@ class Watch:
         while True:
             await asyncio.sleep(TICK_S)
             now = monotonic()
-            for session in self._wheel.turn(now):
+            for number, session in enumerate(self._wheel.turn(now), 1):
+                if number % STRIDE == 0:
+                    await asyncio.sleep(0)  # all tokens of an evening may end in one tick
                 if session.wake_at > now:
                     continue  # it was hung anew since: this place is stale
                 try:

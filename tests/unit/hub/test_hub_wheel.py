@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+from math import inf
+from typing import cast
+
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broadcast_sync.hub.wheel import Wheel
+from broadcast_sync.hub.closes import EXPIRED
+from broadcast_sync.hub.session import Session
+from broadcast_sync.hub.wheel import STRIDE, Watch, Wheel
 
 
 def test_due_at_most_one_tick_late_and_never_early() -> None:
@@ -46,3 +52,28 @@ def test_each_item_comes_once_and_in_its_time(times: list[float], steps: list[fl
         seen += due
         assert all(at > now - 0.5 - 1e-9 for at in times if at not in seen)
     assert sorted(seen) == sorted(times)
+
+
+class Expiring:
+    """A session whose token is at its end."""
+
+    def __init__(self) -> None:
+        self.is_open, self.closed, self.wake_at, self.expires_at = True, 0, inf, 0.0
+        self.close_by = self.next_ping = self.auth_by = self.look_at = self.whole_by = inf
+
+    def close(self, code: int) -> None:
+        self.is_open, self.closed = False, code
+
+
+async def test_others_get_a_turn_while_a_crowd_is_looked_at() -> None:
+    watch = Watch(20.0, 10.0, 10.0)
+    crowd = [Expiring() for _ in range(10 * STRIDE)]
+    for session in crowd:
+        watch.authenticated(cast(Session, session), 0.0)
+    task, partly = asyncio.create_task(watch.run()), 0
+    while not all(session.closed for session in crowd):
+        await asyncio.sleep(0)
+        partly += 0 < sum(session.closed > 0 for session in crowd) < len(crowd)
+    task.cancel()
+    assert {session.closed for session in crowd} == {EXPIRED}
+    assert partly >= 9
