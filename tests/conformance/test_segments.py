@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-import structlog
 from hypothesis import given
 from hypothesis import strategies as st
 from uvicorn.server import ServerState
@@ -89,16 +88,14 @@ def check(hub: Hub, stream: bytes, pieces: list[bytes], terms: Terms) -> None:
 def test_any_pieces_of_any_conversation(hub: Hub, data: st.DataObject) -> None:
     terms = data.draw(st.sampled_from((PLAIN, DEFLATE)))
     stream = b"".join(data.draw(streams(deflate=terms.deflate)))
-    with quiet():
-        check(hub, stream, data.draw(cut(stream)), terms)
+    check(hub, stream, data.draw(cut(stream)), terms)
 
 
 @given(frames=streams(deflate=True), size=st.integers(1, 3))
 @MANY
 def test_a_few_bytes_at_a_time(hub: Hub, frames: list[bytes], size: int) -> None:
     stream = b"".join(frames)
-    with quiet():
-        check(hub, stream, [stream[at : at + size] for at in range(0, len(stream), size)], DEFLATE)
+    check(hub, stream, [stream[at : at + size] for at in range(0, len(stream), size)], DEFLATE)
 
 
 @pytest.mark.parametrize("deflate", [False, True])
@@ -109,11 +106,10 @@ def test_every_two_pieces(hub: Hub, deflate: bool) -> None:
     if deflate:
         stream += client_frame(TEXT, deflated(payload), reserved=4)
     stream += goodbye()
-    with quiet():
-        whole = heard(hub, [stream], deflate)
-        assert whole.replies[0] == payload and whole.codes == {1000}
-        for at in range(1, len(stream)):
-            assert heard(hub, [stream[:at], stream[at:]], deflate) == whole
+    whole = heard(hub, [stream], deflate)
+    assert whole.replies[0] == payload and whole.codes == {1000}
+    for at in range(1, len(stream)):
+        assert heard(hub, [stream[:at], stream[at:]], deflate) == whole
 
 
 def test_every_two_pieces_of_what_is_refused_for_its_size(hub: Hub) -> None:
@@ -121,12 +117,6 @@ def test_every_two_pieces_of_what_is_refused_for_its_size(hub: Hub) -> None:
     large = client_frame(TEXT, b"t" * (MESSAGE_BYTES + 1))
     fragments = client_frame(TEXT, b"t" * (MESSAGE_BYTES + 1), final=False) + client_frame(0x0, b"end")
     stream = large + client_frame(TEXT, b"small") + fragments + client_frame(TEXT, b"small") + goodbye()
-    with quiet():
-        for at in range(1, len(stream), 7):
-            found = heard(hub, [stream[:at], stream[at : at + 100], stream[at + 100 :]], False)
-            assert found == Answers((None, b"small", None, b"small"), (), frozenset({1000}))
-
-
-def quiet() -> Any:
-    """A line of log a socket is right for a server, and too much for so many."""
-    return structlog.testing.capture_logs()
+    for at in range(1, len(stream), 7):
+        found = heard(hub, [stream[:at], stream[at : at + 100], stream[at + 100 :]], False)
+        assert found == Answers((None, b"small", None, b"small"), (), frozenset({1000}))
