@@ -98,6 +98,7 @@ from voting.ledger.pressure import StreamPressure
 from voting.ledger.service import LedgerService
 from voting.ledger.store import Pool, open_pool
 from voting.ledger.watch import LedgerWatch
+from voting.rebuild import commands as rebuilding
 from voting.receipts.issuer import ReceiptIssuer
 from voting.wallet import commands as wallets
 from voting.wallet.sweep import WalletSweep
@@ -575,6 +576,7 @@ app.command()(show.cue)
 app.command()(ledger.recount)
 app.command()(ledger.migrate)
 app.command()(void_command.void)
+app.command()(rebuilding.rebuild)
 app.command()(verification.verify)
 app.command()(load.load)
 
