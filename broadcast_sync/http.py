@@ -6,6 +6,7 @@ import asyncio
 from typing import Any, Final, TypeVar
 
 import msgspec
+from msgspec import Struct
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
@@ -69,12 +70,13 @@ def json_response(content: Any, status: int = 200) -> Response:
     return Response(msgspec.json.encode(content), status, {"Cache-Control": "no-store"}, JSON)
 
 
-def refusal_response(refusal: Refusal) -> Response:
-    """A refusal as `{"code", "message", "retryable", "retryAfter"?, ...}` with its status."""
-    body: dict[str, object] = {"code": refusal.code, "message": refusal.message, "retryable": refusal.retryable}
+def refusal_response(refusal: Refusal, body: Struct | None = None) -> Response:
+    """A refusal with its status and headers; without a `body` of its own it is worded as `{"code", "message",
+    "retryable", "retryAfter"?, ...}`."""
+    plain: dict[str, object] = {"code": refusal.code, "message": refusal.message, "retryable": refusal.retryable}
     if refusal.retry_after is not None:
-        body["retryAfter"] = refusal.retry_after
-    response = json_response(body | (refusal.detail or {}), refusal.status)
+        plain["retryAfter"] = refusal.retry_after
+    response = json_response(plain | (refusal.detail or {}) if body is None else body, refusal.status)
     if refusal.retry_after is not None:
         response.headers["Retry-After"] = str(max(1, round(refusal.retry_after)))
     if refusal.code == "TOO_LARGE":

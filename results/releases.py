@@ -7,28 +7,20 @@ nobody, so an outage hides a result for longer and never shows one too early (fa
 from __future__ import annotations
 
 import asyncio
-from typing import Protocol
 from uuid import UUID
 
 from broadcast_sync.bus.connect import heed_cancellation
+from broadcast_sync.show.director import StageFeed
 from broadcast_sync.show.model import Stage
 from broadcast_sync.show.outages import Outage
 from results.archive import SQL
 from voting.ledger.store import OUTAGE, Pool, statement
 
 
-class Feed(Protocol):
-    """A live copy of the stage: the mirror."""
-
-    stage: Stage
-
-    async def wait_change(self, seen: Stage) -> None: ...
-
-
 class Releases:
     """The releases of an organisation. The pool is the caller's."""
 
-    def __init__(self, pool: Pool, organisation: str, feed: Feed) -> None:
+    def __init__(self, pool: Pool, organisation: str, feed: StageFeed) -> None:
         self._pool = pool
         self._organisation = organisation
         self._feed = feed

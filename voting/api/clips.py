@@ -12,7 +12,7 @@ from starlette.responses import Response
 from broadcast_sync.api import Answer, Endpoint, ErrorForm, Parameter, endpoint
 from broadcast_sync.clock import Clock
 from broadcast_sync.errors import Refusal
-from broadcast_sync.http import JSON, json_response, refusal_response
+from broadcast_sync.http import JSON, refusal_response
 from broadcast_sync.show.model import Stage, Window
 from broadcast_sync.show.views import season_info
 from broadcast_sync.tokens import Identity
@@ -90,13 +90,8 @@ class ClipRefused(Struct, frozen=True, rename="camel"):
 
 def refused(refusal: Refusal) -> Response:
     """The plain refusal, with `success` false."""
-    plain = refusal_response(refusal)
     wait_s = UNSET if refusal.retry_after is None else refusal.retry_after
-    body = json_response(ClipRefused(refusal.code, refusal.message, refusal.retryable, wait_s), refusal.status)
-    for name in ("Retry-After", "Connection", "WWW-Authenticate"):
-        if name in plain.headers:
-            body.headers[name] = plain.headers[name]
-    return body
+    return refusal_response(refusal, ClipRefused(refusal.code, refusal.message, refusal.retryable, wait_s))
 
 
 FORM: Final = ErrorForm(ClipRefused, refused, {"INVALID_CONTESTANT": 404})

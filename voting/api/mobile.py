@@ -57,13 +57,8 @@ class Wallets(Protocol):
 
 
 def failed(refusal: Refusal) -> Response:
-    """A refusal as the apps know it, with the headers of any other."""
-    plain = refusal_response(refusal)
-    response = json_response(shapes.Failure.of(refusal), refusal.status)
-    for name in ("Retry-After", "Connection", "WWW-Authenticate"):
-        if name in plain.headers:
-            response.headers[name] = plain.headers[name]
-    return response
+    """A refusal as the apps know it."""
+    return refusal_response(refusal, shapes.Failure.of(refusal))
 
 
 UNPROCESSABLE: Final = (

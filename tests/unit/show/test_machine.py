@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from broadcast_sync.errors import Refusal
 from broadcast_sync.show.machine import (
+    RELEASES_KEPT,
     Certify,
     CloseByTimer,
     CloseVoting,
@@ -192,3 +193,18 @@ def test_any_window_closes_when_it_said(duration_s: int, grace_ms: int) -> None:
     closes = NOW + duration_s * 1000
     window = after(stage, CloseByTimer("w1"), closes).window
     assert window is not None and (window.closes_ms, window.hard_closes_ms) == (closes, closes + grace_ms)
+
+
+def test_what_was_released_is_remembered_beyond_the_show_and_in_bounds() -> None:
+    stage = after(closed(), ReleaseResults(), NOW + 98_000)
+    assert stage.lately_released == ("w1",)
+    stage = after(after(stage, EndShow()), StartShow(SHOW))
+    assert stage.lately_released == ("w1",)
+    for number in range(2, RELEASES_KEPT + 4):
+        stage = after(stage, open_voting(60, f"w{number}"))
+        stage = after(stage, CloseByTimer(f"w{number}"), NOW + 60_000)
+        stage = after(stage, Certify(results_of(f"w{number}"), True), NOW + 70_000)
+    assert stage.lately_released == tuple(f"w{number}" for number in range(4, RELEASES_KEPT + 4))
+    withheld = after(after(stage, open_voting(60, "w99")), CloseByTimer("w99"), NOW + 60_000)
+    withheld = after(withheld, Certify(results_of("w99"), False), NOW + 70_000)
+    assert withheld.lately_released == stage.lately_released
