@@ -173,7 +173,8 @@ class Inbound:
 
     def _control(self, opcode: int, payload: bytes, messages: list[Message]) -> None:
         if opcode == PING:
-            self._say(frame(PONG, payload))
+            if self.open:  # answers that nobody reads would pile up until who floods us is cut off
+                self._say(frame(PONG, payload))
         elif opcode == CLOSE:
             try:
                 close = Close.parse(payload)

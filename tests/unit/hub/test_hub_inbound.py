@@ -211,6 +211,16 @@ def test_after_our_close_only_the_answer_is_heard() -> None:
     assert ours.inbound.finished and ours.inbound.take() == b""
 
 
+def test_after_our_close_no_ping_is_answered() -> None:
+    """Who goes on pinging, and reads no answer, would fill the memory with pongs until it is cut off."""
+    ours = Ours()
+    ours(made(9, b"before"))
+    ours.inbound.close(4501, "")
+    assert frames_in(ours.inbound.take()) == [(10, b"before"), (CLOSE, b"\x11\x95")]
+    assert ours(made(9, b"after")) == [(9, b"after")]
+    assert ours.inbound.take() == b""
+
+
 def test_a_large_message_is_passed_over_and_not_kept() -> None:
     ours = Ours(Bounds(2**21, 2**14, deflate=False))
     large = made(TEXT, b"x" * 2_000_000)
