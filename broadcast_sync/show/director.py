@@ -178,7 +178,7 @@ class Director:
         """Decides the slot and opens the next. A window that was prepared and then not committed must never be heard
         of again, so each attempt makes a new id."""
         stage = await self._store.load()
-        if stage.season is None or stage.window is None:
+        if stage.season is None or stage.season.advance is None or stage.voting != "CLOSED":
             return False
         won = await self._round_port.decide(stage, stage.season.slot)
         return await self._commit(
