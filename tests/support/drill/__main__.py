@@ -6,6 +6,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -18,6 +19,9 @@ from tests.support.drill.report import markdown
 
 async def main(plan: Plan, folder: Path) -> int:
     began = time.monotonic()
+    this = asyncio.current_task()
+    assert this is not None
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, this.cancel)  # told to stop, it leaves nothing behind
 
     def say(text: str) -> None:
         sys.stderr.write(f"{time.monotonic() - began:6.1f} s  {text}\n")

@@ -154,10 +154,11 @@ class Drill:
 
 @asynccontextmanager
 async def drill(folder: Path, plan: Plan, say: Callable[[str], None]) -> AsyncIterator[Drill]:
-    """A drill in a house of its own in `folder`, which is empty and goes with the caller."""
+    """A drill in a house of its own in `folder`, which is empty and goes with the caller. Blocks while the house opens
+    and closes, so that a cancellation never meets it half open."""
     house = House(folder, small_disk(), {"voting.engine_timeout_s": plan.engine_timeout_s})
     try:
-        await asyncio.to_thread(house.open)
+        house.open()
         yield Drill(plan, house, say)
     finally:
-        await asyncio.to_thread(house.close)
+        house.close()
