@@ -67,11 +67,12 @@ from broadcast_sync.show.intake import CueIntake
 from broadcast_sync.show.machine import legal_events
 from broadcast_sync.show.mirror import StageMirror
 from broadcast_sync.show.store import StageStore
+from broadcast_sync.show.views import armed_info, pending_info, reference_info, rundown_info, show_info
 from broadcast_sync.signatures import Signer
 from broadcast_sync.tokens import Tokens, control_secret, signing_key
 from broadcast_sync.wire.client import CueMessage, Vote
 from broadcast_sync.wire.prepared import Prepared
-from broadcast_sync.wire.server import CueLogRow, ShowInfo, Tally
+from broadcast_sync.wire.server import CueLogRow, Tally
 from clients.load import commands as load
 from clients.web import routes as pages
 from results import verify as verification
@@ -312,9 +313,11 @@ class Node:
         )
 
     def _view_stage(self) -> StageView:
-        stage = self.mirror.stage
+        stage, now_ms = self.mirror.stage, self.clock.now_ms()
         return StageView(
-            stage.revision, stage.voting, list(legal_events(stage)), self.mirror.degraded, self.pressure.level
+            stage.revision, stage.voting, list(legal_events(stage)), self.mirror.degraded, self.pressure.level,
+            armed=armed_info(stage, now_ms), pending=pending_info(stage, now_ms), rundown=rundown_info(stage),
+            reference=reference_info(stage), rehearsal=bool(stage.show and stage.show.rehearsal),
         )
 
     def _publish_tally(self, tally: Tally) -> None:
@@ -339,7 +342,7 @@ class Node:
             uptime_s=(self.clock.now_ms() - self._started_ms) // 1000,
             rehearsal=self.rehearsal,
             guests=self.settings.auth.guests,
-            show=ShowInfo(on_air.show_id, on_air.episode, on_air.title) if on_air else None,
+            show=show_info(on_air) if on_air else None,
             voting=stage.voting,
             sockets=self.hub.socket_count,
             degraded=self.mirror.degraded,

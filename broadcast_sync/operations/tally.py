@@ -14,7 +14,7 @@ from redis.asyncio import Redis
 from broadcast_sync.bus.connect import VALKEY_ERRORS, heed_cancellation
 from broadcast_sync.bus.keys import StageKeys
 from broadcast_sync.clock import Clock
-from broadcast_sync.wire.server import CueLogRow, Tally
+from broadcast_sync.wire.server import ArmedInfo, CueLogRow, PendingInfo, ReferenceInfo, RundownInfo, Tally
 
 STALE_MS: Final = 5_000
 INTERVAL_S: Final = 1.0
@@ -47,6 +47,11 @@ class StageView(Struct, frozen=True):
     legal: list[str]
     degraded: bool
     streams: str = "OK"
+    armed: list[ArmedInfo] = []
+    pending: list[PendingInfo] = []
+    rundown: RundownInfo | None = None
+    reference: ReferenceInfo | None = None
+    rehearsal: bool = False
 
 
 _reports = msgspec.json.Decoder(NodeReport)
@@ -150,6 +155,11 @@ class TallyReporter:
             degraded=stage.degraded or cut_off,
             cues=self._cues(),
             streams=stage.streams,
+            armed=stage.armed,
+            pending=stage.pending,
+            rundown=stage.rundown,
+            reference=stage.reference,
+            rehearsal=stage.rehearsal,
         )
 
 

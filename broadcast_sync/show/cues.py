@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Meta, Raw, Struct
 
 from broadcast_sync.errors import Refusal
-from broadcast_sync.show.machine import (
+from broadcast_sync.show.orders import (
     AdvanceSlot,
     CloseVoting,
     Command,
@@ -76,7 +76,8 @@ class Remembered(Struct, frozen=True, rename="camel"):
 
 
 class CueRecord(Struct, frozen=True, rename="camel"):
-    """One line of the cue log. `outcome` is `executed` or an error code, `data` the cue's own as JSON."""
+    """One line of the cue log; `mode` and `outcome` are those of CueLogRow, `data` is the cue's own as JSON. A line
+    with `executed_ms` changed the stage to `revision`, any other left it alone."""
 
     cue_id: str
     event: str
@@ -90,11 +91,13 @@ class CueRecord(Struct, frozen=True, rename="camel"):
     show_id: str = ""
     timecode: str = ""
     data: Raw = Raw(b"{}")
+    mode: str = "take"
 
     def row(self) -> CueLogRow:
         """The line as consoles show it."""
         return CueLogRow(
-            self.cue_id, self.event, self.by, iso(self.asked_ms), self.outcome, self.revision, self.lateness_ms
+            self.cue_id, self.event, self.by, iso(self.asked_ms), self.outcome, self.revision, self.lateness_ms,
+            self.mode, self.message,
         )
 
 

@@ -21,8 +21,9 @@ from broadcast_sync.errors import Refusal
 from broadcast_sync.ids import uuid7
 from broadcast_sync.settings import Settings
 from broadcast_sync.show.countdown import warning_at, warning_due
-from broadcast_sync.show.machine import Certify, CloseByTimer, Command, CompleteAdvance, Warn, decide
+from broadcast_sync.show.machine import decide
 from broadcast_sync.show.model import RoundPort, SettlePort, Stage, WindowPort
+from broadcast_sync.show.orders import Certify, CloseByTimer, Command, CompleteAdvance, Warn
 from broadcast_sync.show.outages import ENGINE_ERRORS, Outage
 from broadcast_sync.show.store import Committed, StageStore
 from broadcast_sync.wire.server import ResultsReady

@@ -25,8 +25,9 @@ from broadcast_sync.show.cues import (
     event_data,
     simple_command,
 )
-from broadcast_sync.show.machine import Command, Decision, OpenVoting, StartShow, decide
+from broadcast_sync.show.machine import Decision, decide
 from broadcast_sync.show.model import Ruleset, Show, Stage, WindowPort
+from broadcast_sync.show.orders import Command, OpenVoting, StartShow
 from broadcast_sync.show.outages import ENGINE_ERRORS
 from broadcast_sync.show.pace import Pace
 from broadcast_sync.show.store import Committed, Replayed, StageStore

@@ -7,6 +7,7 @@ from typing import Any, Literal, Protocol
 
 from msgspec import Struct
 
+from broadcast_sync.show.timecode import Reference
 from broadcast_sync.wire.server import ContestantInfo, ResultsReady
 
 Voting = Literal["IDLE", "OPEN", "CLOSING", "CLOSED"]
@@ -22,6 +23,8 @@ class Show(Struct, frozen=True):
     episode_ref: int
     contestants: tuple[ContestantInfo, ...]
     timezone: str = "UTC"
+    rehearsal: bool = False
+    """The same path on windows of their own: never public results, and nobody's real votes are used up."""
 
 
 class Performance(Struct, frozen=True):
@@ -56,6 +59,10 @@ class Window(Struct, frozen=True):
     reason: Literal["", "TIMER", "CUE"] = ""
     round: int = 0
     """The round of the show that is voted on, from 1; 0 where there are no rounds."""
+    extended_s: int = 0
+    """By how much it has been extended in all."""
+    extended_ms: int = 0
+    """When it was extended last; 0 if never."""
 
 
 class SlotWinner(Struct, frozen=True, rename="camel"):
@@ -92,6 +99,47 @@ class Season(Struct, frozen=True):
     finished: bool = False
 
 
+class ArmedCue(Struct, frozen=True):
+    """A cue that is to be taken at `at_ms`, by the director. `timecode` is the label that this is the instant of, empty
+    for a cue armed by the clock; `by` armed it at `armed_ms`."""
+
+    cue_id: str
+    event: str
+    at_ms: int
+    by: str
+    armed_ms: int
+    timecode: str = ""
+    data: dict[str, Any] = {}
+
+
+class PendingCue(Struct, frozen=True):
+    """A cue that waits for a second person until `expires_ms`. `by` asked for it, and may not be that person."""
+
+    cue_id: str
+    event: str
+    by: str
+    asked_ms: int
+    expires_ms: int
+    data: dict[str, Any] = {}
+
+
+class RundownItem(Struct, frozen=True):
+    """A cue of the loaded rundown, and what has become of it."""
+
+    cue_id: str
+    event: str
+    at_ms: int
+    timecode: str = ""
+    state: Literal["armed", "taken", "refused", "cancelled"] = "armed"
+
+
+class Rundown(Struct, frozen=True):
+    """The list of cues that was loaded last, in the order of time."""
+
+    name: str
+    items: tuple[RundownItem, ...]
+
+
 class Stage(Struct, frozen=True):
     """Everything the show remembers. `revision` grows by one with each commit; `offset` counts the messages of
     channel `show` within `epoch`."""
@@ -112,6 +160,17 @@ class Stage(Struct, frozen=True):
     season: Season | None = None
     lately_released: tuple[str, ...] = ()
     """The last windows whose results were released, oldest first; it outlives SHOW_END."""
+    reference: Reference | None = None
+    """What ties labels to the clock; without one no cue can be armed by its label."""
+    armed: tuple[ArmedCue, ...] = ()
+    """Cues to come, soonest first; at most ARMED_MOST."""
+    pending: tuple[PendingCue, ...] = ()
+    """Cues that wait for a second person, oldest first; at most PENDING_MOST."""
+    rundown: Rundown | None = None
+    scope: str = ""
+    """Whose cueIds are told apart: the show that is on air or was last, its episode, and whether it was a rehearsal."""
+    release_authorised: bool = False
+    """Two people have let the result of the window out before it was certified: it goes out when it is."""
 
 
 class WindowPort(Protocol):

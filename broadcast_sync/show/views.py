@@ -4,8 +4,20 @@ from __future__ import annotations
 
 from msgspec import UNSET
 
-from broadcast_sync.show.model import Season, SlotWinner, Stage, Window
-from broadcast_sync.wire.server import PerformanceInfo, SeasonInfo, ShowInfo, SlotDecided, StateUpdate, WindowInfo
+from broadcast_sync.show.model import Season, Show, SlotWinner, Stage, Window
+from broadcast_sync.wire.server import (
+    ArmedInfo,
+    PendingInfo,
+    PerformanceInfo,
+    ReferenceInfo,
+    RundownInfo,
+    RundownItemInfo,
+    SeasonInfo,
+    ShowInfo,
+    SlotDecided,
+    StateUpdate,
+    WindowInfo,
+)
 from broadcast_sync.wire.times import iso
 
 
@@ -21,14 +33,52 @@ def window_info(stage: Stage, window: Window) -> WindowInfo:
         rules_hash=window.ruleset.hash,
         rules=window.ruleset.rules,
         contestants=list(window.contestants),
+        rehearsal=bool(stage.show and stage.show.rehearsal),
     )
+
+
+def show_info(show: Show) -> ShowInfo:
+    """The show as everybody is told of it."""
+    return ShowInfo(show.show_id, show.episode, show.title, show.rehearsal)
+
+
+def armed_info(stage: Stage, now_ms: int) -> list[ArmedInfo]:
+    """The cues to come, with the time they have left at `now_ms`."""
+    return [
+        ArmedInfo(cue.cue_id, cue.event, iso(cue.at_ms), cue.timecode, cue.at_ms - now_ms, cue.by)
+        for cue in stage.armed
+    ]
+
+
+def pending_info(stage: Stage, now_ms: int) -> list[PendingInfo]:
+    """The cues that can still be confirmed at `now_ms`."""
+    return [
+        PendingInfo(cue.cue_id, cue.event, cue.by, iso(cue.expires_ms), cue.data)
+        for cue in stage.pending if cue.expires_ms > now_ms
+    ]
+
+
+def rundown_info(stage: Stage) -> RundownInfo | None:
+    """The rundown that was loaded last; None if there is none."""
+    if stage.rundown is None:
+        return None
+    return RundownInfo(stage.rundown.name, [
+        RundownItemInfo(item.cue_id, item.event, iso(item.at_ms), item.timecode, item.state)
+        for item in stage.rundown.items
+    ])
+
+
+def reference_info(stage: Stage) -> ReferenceInfo | None:
+    """The show's timecode; None until it has been set."""
+    reference = stage.reference
+    return ReferenceInfo(reference.label, iso(reference.at_ms), reference.rate) if reference else None
 
 
 def state_update(stage: Stage, *, degraded: bool = False) -> StateUpdate:
     """The data of STATE_UPDATE. `degraded` is the showing node's own: it has no place in the shared stage."""
     show, performance = stage.show, stage.performance
     return StateUpdate(
-        show=ShowInfo(show.show_id, show.episode, show.title) if show else None,
+        show=show_info(show) if show else None,
         performance=PerformanceInfo(
             performance.contestant_id, performance.song_name, iso(performance.started_ms)
         ) if performance else None,

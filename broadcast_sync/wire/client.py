@@ -75,7 +75,12 @@ class RequestUpdate(ClientMessage, frozen=True):
 
 
 class CueMessage(ClientMessage, frozen=True):
-    """CUE: one signal of the control room. `data` is checked by the event it names."""
+    """CUE: one signal of the control room. `data` is checked by the event it names.
+
+    `take` takes it now, or at its label if that is to come; `arm` at its label, else at `timestamp`. Both, `cancel` (of
+    an armed or a pending cue) and `confirm` (a pending one, by another person) mean the cue with this `cueId`. A cue
+    that names a `showId` is for that show only.
+    """
 
     TYPE: ClassVar[str] = "CUE"
     event: Annotated[str, Meta(min_length=1, max_length=64)]
@@ -84,7 +89,8 @@ class CueMessage(ClientMessage, frozen=True):
     timecode: Annotated[str, Meta(max_length=32)] | None = None
     data: dict[str, Any] | None = None
     expected_revision: Annotated[int, Meta(ge=0, lt=2**53)] | None = None
-    mode: Literal["take", "arm", "cancel"] = "take"
+    mode: Literal["take", "arm", "cancel", "confirm"] = "take"
+    show_id: Annotated[str, Meta(max_length=64)] | None = None
 
 
 class Head(Struct, frozen=True):

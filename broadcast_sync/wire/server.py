@@ -100,9 +100,12 @@ class Error(Data, frozen=True):
 
 
 class ShowInfo(Struct, frozen=True, rename="camel"):
+    """`rehearsal` is to be marked wherever the show is shown."""
+
     show_id: str
     episode: int
     title: str
+    rehearsal: bool = False
 
 
 class PerformanceInfo(Struct, frozen=True, rename="camel"):
@@ -137,6 +140,7 @@ class WindowInfo(Data, frozen=True):
     rules_hash: str
     rules: dict[str, Any]
     contestants: list[ContestantInfo]
+    rehearsal: bool = False
 
 
 class SeasonInfo(Struct, frozen=True, rename="camel"):
@@ -290,19 +294,76 @@ class ResultsReady(Data, frozen=True):
 
 
 class CueAck(Data, frozen=True):
+    """What has become of a cue at `executedAt`. It has been taken, unless `armed` says that it will be, at `at`, or
+    `pending` that a second person must confirm it until `expiresAt`. `latenessMs` is counted from the instant of its
+    label, else from when the control room says it asked. `replayed` is true when this is the first answer again."""
+
     TYPE: ClassVar[str] = "CUE_ACK"
     cue_id: str
     revision: int
     executed_at: str
     lateness_ms: int
     replayed: bool
+    armed: bool | UnsetType = UNSET
+    at: str | UnsetType = UNSET
+    pending: bool | UnsetType = UNSET
+    expires_at: str | UnsetType = UNSET
+
+
+class ReferenceInfo(Struct, frozen=True, rename="camel"):
+    """The show's timecode: the frame `label` began at `at`, at `rate` (`25`, `29.97df`, ...)."""
+
+    label: str
+    at: str
+    rate: str
+
+
+class ArmedInfo(Struct, frozen=True, rename="camel"):
+    """A cue that will be taken at `at`. `timecode` is its label, empty without one; `remainingMs` is below 0 only while
+    it is overdue."""
+
+    cue_id: str
+    event: str
+    at: str
+    timecode: str
+    remaining_ms: int
+    by: str
+
+
+class PendingInfo(Struct, frozen=True, rename="camel"):
+    """A cue that waits for a second person; `by` asked for it and cannot confirm it."""
+
+    cue_id: str
+    event: str
+    by: str
+    expires_at: str
+    data: dict[str, Any]
+
+
+class RundownItemInfo(Struct, frozen=True, rename="camel"):
+    """`state` is armed, taken, refused or cancelled."""
+
+    cue_id: str
+    event: str
+    at: str
+    timecode: str
+    state: str
+
+
+class RundownInfo(Struct, frozen=True, rename="camel"):
+    """The rundown that was loaded last, in the order of time."""
+
+    name: str
+    items: list[RundownItemInfo]
 
 
 class Tally(Data, frozen=True):
     """`applied` is the share of this node's sockets sent `revision`; `recount` is EQUAL, PENDING or DIFFERS.
 
     `state` is `voting` of the show; `legal` the cue events that would be accepted now; `ledger_lag` in votes. `streams`
-    is OK, ALARM (votes that wait for the ledger fill half of their memory) or FULL (ballots get TRY_AGAIN).
+    is OK, ALARM (votes that wait for the ledger fill half of their memory) or FULL (ballots get TRY_AGAIN). `armed` are
+    the cues to come, soonest first; `pending` those that wait for a second person; `reference` is null until the show's
+    timecode has been set.
     """
 
     TYPE: ClassVar[str] = "TALLY"
@@ -318,10 +379,17 @@ class Tally(Data, frozen=True):
     degraded: bool
     cues: list[CueLogRow]
     streams: str = "OK"
+    armed: list[ArmedInfo] = []
+    pending: list[PendingInfo] = []
+    rundown: RundownInfo | None = None
+    reference: ReferenceInfo | None = None
+    rehearsal: bool = False
 
 
 class CueLogRow(Struct, frozen=True, rename="camel"):
-    """One line of the cue log, newest first on the console. `outcome` is `executed` or an error code."""
+    """One line of the cue log, newest first on the console. `mode` is take, arm, cancel or confirm, or what the
+    director does with a cue by itself: drop, expire. `outcome` is `executed`, `armed`, `cancelled`, `pending`,
+    `expired` or an error code whose reason is `message`."""
 
     cue_id: str
     event: str
@@ -330,6 +398,8 @@ class CueLogRow(Struct, frozen=True, rename="camel"):
     outcome: str
     revision: int
     lateness_ms: int
+    mode: str = "take"
+    message: str = ""
 
 
 SERVER_MESSAGES: dict[str, type[Data]] = {

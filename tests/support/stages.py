@@ -6,8 +6,9 @@ import asyncio
 from typing import Any
 
 from broadcast_sync.errors import Refusal
-from broadcast_sync.show.machine import Command, OpenVoting, StartShow, decide
+from broadcast_sync.show.machine import decide
 from broadcast_sync.show.model import Ruleset, Show, SlotWinner, Stage
+from broadcast_sync.show.orders import Command, OpenVoting, StartShow
 from broadcast_sync.wire.server import ContestantInfo, ResultsReady
 
 NOW = 1_795_000_000_000

@@ -13,8 +13,9 @@ from redis.asyncio import Redis
 from broadcast_sync.bus.keys import StageKeys
 from broadcast_sync.clock import EngineClock
 from broadcast_sync.hub.hub import Hub
-from broadcast_sync.show.machine import EndShow, StartPerformance, StartShow, decide
+from broadcast_sync.show.machine import decide
 from broadcast_sync.show.mirror import StageMirror
+from broadcast_sync.show.orders import EndShow, StartPerformance, StartShow
 from broadcast_sync.show.store import Committed, StageStore
 from broadcast_sync.wire.server import Warning_
 from tests.contract.hub.conftest import Open

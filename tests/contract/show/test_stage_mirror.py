@@ -11,8 +11,9 @@ from redis.asyncio import Redis
 from broadcast_sync.bus.connect import connect
 from broadcast_sync.bus.keys import StageKeys
 from broadcast_sync.clock import EngineClock
-from broadcast_sync.show.machine import Command, EndShow, ExtendVoting, StartPerformance, StartShow, decide
+from broadcast_sync.show.machine import decide
 from broadcast_sync.show.mirror import StageMirror
+from broadcast_sync.show.orders import Command, EndShow, ExtendVoting, StartPerformance, StartShow
 from broadcast_sync.show.store import Committed, StageStore
 from broadcast_sync.wire.prepared import Prepared
 from broadcast_sync.wire.server import Countdown, VoteUpdate

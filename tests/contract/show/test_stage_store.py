@@ -8,8 +8,9 @@ from redis.asyncio import Redis
 
 from broadcast_sync.bus.keys import StageKeys
 from broadcast_sync.show.cues import Remembered
-from broadcast_sync.show.machine import EndShow, StartPerformance, StartShow, decide
+from broadcast_sync.show.machine import decide
 from broadcast_sync.show.model import Stage
+from broadcast_sync.show.orders import EndShow, StartPerformance, StartShow
 from broadcast_sync.show.store import Committed, Conflict, Replayed, StageStore
 from broadcast_sync.wire.server import CueAck
 from tests.support.stages import NOW, SHOW, on_air, open_voting

@@ -57,6 +57,12 @@ MESSAGES: tuple[server.Data, ...] = (
     server.Tally(
         8, "OPEN", 200, 1.0, 12.5, 3, "EQUAL", ["VOTING_CLOSE"], 2000, False,
         [server.CueLogRow("q1", "VOTING_OPEN", "operator", iso(NOW), "executed", 8, 3)],
+        armed=[server.ArmedInfo("q2", "VOTING_CLOSE", iso(NOW + 90_000), "20:16:30:03", 90_000, "operator")],
+        pending=[server.PendingInfo("q3", "VOTING_EXTEND", "operator", iso(NOW + 60_000), {"seconds": 600})],
+        rundown=server.RundownInfo(
+            "Live Show 1", [server.RundownItemInfo("q2", "VOTING_CLOSE", iso(NOW + 90_000), "20:16:30:03", "armed")]
+        ),
+        reference=server.ReferenceInfo("20:15:00:00", iso(NOW), "25"),
     ),
 )
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from broadcast_sync.show.countdown import close_due, next_instant, remaining_s, ticks, warning_due
-from broadcast_sync.show.machine import CloseVoting, ExtendVoting, Warn
+from broadcast_sync.show.orders import CloseVoting, ExtendVoting, Warn
 from tests.support.stages import NOW, after, on_air, open_voting
 
 durations = st.integers(1, 86_400)

@@ -1,8 +1,8 @@
 from __future__ import annotations
 
 from broadcast_sync.show.director import next_duty
-from broadcast_sync.show.machine import Certify, CloseByTimer, Warn
 from broadcast_sync.show.model import Stage
+from broadcast_sync.show.orders import Certify, CloseByTimer, Warn
 from tests.support.stages import NOW, after, on_air, open_voting, results_of
 
 

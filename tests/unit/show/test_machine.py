@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from broadcast_sync.errors import Refusal
-from broadcast_sync.show.machine import (
-    RELEASES_KEPT,
+from broadcast_sync.show.machine import decide, legal_events
+from broadcast_sync.show.model import Stage
+from broadcast_sync.show.orders import (
     Certify,
     CloseByTimer,
     CloseVoting,
@@ -20,10 +21,8 @@ from broadcast_sync.show.machine import (
     StartPerformance,
     StartShow,
     Warn,
-    decide,
-    legal_events,
 )
-from broadcast_sync.show.model import Stage
+from broadcast_sync.show.outcome import RELEASES_KEPT
 from tests.support.stages import NOW, SHOW, after, on_air, open_voting, results_of, types
 
 EMPTY = Stage("default")

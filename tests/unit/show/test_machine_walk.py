@@ -9,8 +9,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from broadcast_sync.errors import Refusal
-from broadcast_sync.show.machine import (
-    MAX_WINDOW_S,
+from broadcast_sync.show.checks import MAX_WINDOW_S
+from broadcast_sync.show.machine import decide, legal_events
+from broadcast_sync.show.model import Ruleset, SlotWinner, Stage
+from broadcast_sync.show.orders import (
     AdvanceSlot,
     Certify,
     CloseByTimer,
@@ -24,10 +26,7 @@ from broadcast_sync.show.machine import (
     StartPerformance,
     StartShow,
     Warn,
-    decide,
-    legal_events,
 )
-from broadcast_sync.show.model import Ruleset, SlotWinner, Stage
 from tests.support.stages import NOW, ROUNDS, RULES, SHOW, open_voting, results_of
 
 contestants = st.sampled_from(["c01", "c02", "c03", "nobody"])

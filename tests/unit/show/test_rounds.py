@@ -8,18 +8,9 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from broadcast_sync.errors import Refusal
-from broadcast_sync.show.machine import (
-    AdvanceSlot,
-    Certify,
-    CloseByTimer,
-    Command,
-    CompleteAdvance,
-    EndShow,
-    StartShow,
-    decide,
-    legal_events,
-)
+from broadcast_sync.show.machine import decide, legal_events
 from broadcast_sync.show.model import SlotWinner, Stage, Window
+from broadcast_sync.show.orders import AdvanceSlot, Certify, CloseByTimer, Command, CompleteAdvance, EndShow, StartShow
 from broadcast_sync.show.rounds import Support, TieRule, winner
 from broadcast_sync.wire.server import BoardRow, ContestantInfo
 from tests.support.stages import NOW, ROUNDS, SHOW, after, on_air, open_voting, results_of, types

@@ -1,0 +1,98 @@
+"""What can be asked of the machine: commands, in the imperative. Pure.
+
+Times are Unix milliseconds, durations whole seconds.
+"""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from broadcast_sync.show.model import Ruleset, Show, SlotWinner
+from broadcast_sync.wire.server import ResultsReady
+
+
+class Command(Struct, frozen=True):
+    """Base of everything that can be asked of the machine."""
+
+
+class StartShow(Command, frozen=True):
+    """Puts an episode on air."""
+
+    show: Show
+
+
+class StartPerformance(Command, frozen=True):
+    contestant_id: str
+    song_name: str = ""
+
+
+class EndPerformance(Command, frozen=True):
+    """Ends the running performance; a `contestant_id` must be that of the contestant on stage."""
+
+    contestant_id: str | None = None
+
+
+class OpenVoting(Command, frozen=True):
+    """Opens a window. `contestants` None means the whole line-up. `duration_s` comes unchecked from the control
+    room: whatever is no whole number of seconds in 1..86400 is refused. `slot` is for a ruleset with rounds."""
+
+    window_id: str
+    duration_s: object
+    contestants: tuple[str, ...] | None
+    ruleset: Ruleset
+    grace_ms: int
+    slot: int | None = None
+
+
+class ExtendVoting(Command, frozen=True):
+    """Moves the close of the open window; `seconds` is checked as `duration_s` is."""
+
+    seconds: object
+
+
+class CloseVoting(Command, frozen=True):
+    """Closes the open window now; ballots already on their way have the grace time."""
+
+
+class ReleaseResults(Command, frozen=True):
+    """Makes the certified results public."""
+
+
+class AdvanceSlot(Command, frozen=True):
+    """Locks the slot and asks for the next: the director completes it once the slot is certified. `duration_s` None
+    is the slot's own, else it is checked as OpenVoting's. An uncertified result is advanced only if `uncertified`."""
+
+    duration_s: object = None
+    contestants: tuple[str, ...] | None = None
+    uncertified: bool = False
+
+
+class EndShow(Command, frozen=True):
+    """Takes the show off air."""
+
+
+class Warn(Command, frozen=True):
+    """The director's: the last minute of a window has begun."""
+
+    window_id: str
+
+
+class CloseByTimer(Command, frozen=True):
+    """The director's: the announced close has come."""
+
+    window_id: str
+
+
+class Certify(Command, frozen=True):
+    """The director's: the closed window's result. `release` makes it public at once."""
+
+    results: ResultsReady
+    release: bool
+
+
+class CompleteAdvance(Command, frozen=True):
+    """The director's: the winner of the closed slot, and the window of the next one."""
+
+    won: SlotWinner
+    window_id: str
+    grace_ms: int
