@@ -58,7 +58,8 @@ class Door(HttpToolsProtocol):
         super().connection_made(transport)
         self._nearest = self.client
         self._peer = self.client[0] if self.client else ""
-        if len(self.connections) - self._hub.admission.sockets > self._limits.max_http:
+        # of all together: a crowd in the midst of its handshakes may use the room that sockets do not need yet
+        if len(self.connections) > self._limits.max_sockets + self._limits.max_http:
             self._turn_away(self._hub.admission.busy(monotonic(), "No room for another request here now."))
         else:
             self._await_request()

@@ -132,7 +132,7 @@ async def test_what_comes_too_slowly_costs_the_connection(open_rig: Open) -> Non
 
 
 async def test_connections_that_are_no_sockets_are_bounded(open_rig: Open) -> None:
-    rig = await open_rig(max_http=8)
+    rig = await open_rig(max_sockets=20, max_http=8)
     inside = [await rig.joined() for _ in range(20)]
     async with AsyncExitStack() as stack:
         for _ in range(8):
