@@ -22,7 +22,3 @@ def resident_bytes(pid: int) -> int:
             return int(line.split()[1]) * 1024
     raise OSError(f"process {pid} has no memory")
 
-
-def descriptors(pid: int) -> int:
-    """Open files of `pid`. Raises OSError if it is gone."""
-    return sum(1 for _ in Path(f"/proc/{pid}/fd").iterdir())

@@ -39,8 +39,7 @@ def test_any_conversation(echo: EchoServer, frames: list[bytes]) -> None:
     except Unspecified:
         assume(False)
     found = heard(echo, stream)
-    assert (found.replies, found.pongs) == (model.replies, model.pongs), stream
-    assert found.codes == model.codes or (found.codes and found.codes < model.codes), (stream, found, model)
+    assert model.permit(found), (stream, found, model)
 
 
 @pytest.mark.parametrize(
@@ -106,16 +105,12 @@ def test_garbage(echo: EchoServer, garbage: bytes) -> None:
     except Unspecified:
         assume(False)
     found = heard(echo, stream)
-    assert (found.replies, found.pongs) == (model.replies, model.pongs)
-    assert found.codes == model.codes or (found.codes and found.codes < model.codes)
+    assert model.permit(found), (garbage, found, model)
 
 
-def bomb(size: int, times: int = 1) -> bytes:
-    """`size` zeros compressed `times` over."""
-    payload = b"\0" * size
-    for _ in range(times):
-        payload = deflated(payload, 9)
-    return payload
+def bomb(size: int) -> bytes:
+    """`size` zeros, compressed to a thousandth."""
+    return deflated(b"\0" * size, 9)
 
 
 @pytest.mark.parametrize("fragments", [1, 7])
