@@ -124,6 +124,14 @@ test("the lean board keeps names and photos", () => {
   assert.equal(state.board.results[0].voteCount, 9);
 });
 
+test("an ack changes what it names and nothing else", () => {
+  const state = take(
+    ["AUTH_OK", { userId: "u", roles: [], remaining: { free: 1, paid: 7 } }],
+    ["VOTE_ACK", { remaining: { free: 0 } }],
+  );
+  assert.deepEqual(state.remaining, { free: 0, paid: 7 });
+});
+
 test("another episode brings another allowance", () => {
   let state = take(["STATE_UPDATE", stage()], ["AUTH_OK", { userId: "u", roles: [], remaining: { free: 1 } }]);
   assert.deepEqual(state.remaining, { free: 1 });

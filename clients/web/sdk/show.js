@@ -106,7 +106,8 @@ export function next(state, { type, data }) {
         remaining: data.remaining ?? state.remaining,
       };
     case "VOTE_ACK":
-      return { ...state, remaining: data.remaining ?? state.remaining };
+      // an ack names what its ballot touched; the rest is as it was
+      return { ...state, remaining: data.remaining ? { ...state.remaining, ...data.remaining } : state.remaining };
     default:
       return state;
   }
