@@ -174,6 +174,17 @@ async def test_never_more_than_a_hundred_votes_in_any_minute(valkey: Redis) -> N
     assert len(taken) >= 290  # the price of the slots is small
 
 
+async def test_a_pace_lets_a_burst_pass_and_then_one_at_its_time(valkey: Redis) -> None:
+    text = BRISK.replace("burst = 6", "burst = 2").replace("vote_count = 6", "vote_count = 1")
+    booth = Booth(valkey, parse(text, "x"))
+    await booth.gates.opening(booth.stage)
+    session = FakeSession()  # six in ten seconds: one each 1666 ms and two thirds
+    answers = [await booth.press(session, 1, "free", at_ms) for at_ms in (0, 0, 1666, 1667, 3333, 3334)]
+    assert [answer == "RATE_LIMIT" for answer in answers] == [False, False, True, False, True, False]
+    refusal = session.answers[2]
+    assert isinstance(refusal, Refusal) and refusal.retry_after == 0.001
+
+
 @pytest.mark.parametrize("shards", [1, 4])
 async def test_a_cap_holds_for_all_voters_together(valkey: Redis, shards: int) -> None:
     cap = '\n[[types.free.claims]]\nkind = "cap"\nname = "all"\nlimit = 40\nperiod_s = 60\n'
