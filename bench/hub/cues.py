@@ -27,6 +27,7 @@ from msgspec import Struct
 from websockets.sync.client import ClientConnection, connect
 
 from bench.hub.audience import MOST, addresses
+from bench.hub.contenders import DEFLATE
 from bench.hub.process import cpu_s
 from bench.hub.stand import hear
 from bench.hub.watchers import Arrived, watch
@@ -38,7 +39,7 @@ from clients.load.report import Report
 from clients.load.target import parse_target
 
 VOTERS: Final = 500
-EVERY_S: Final = 0.47
+EVERY_S: Final = 1.13
 """From cue to cue: boards come each second, and a cue should meet them at every moment."""
 LEAD_S: Final = 5.0
 """What the voters have to come up and settle in before the first cue."""
@@ -106,6 +107,7 @@ def _percentile(values: list[float], share: float) -> float:
 @contextmanager
 def _watchers(server: Contender, sockets: int) -> Iterator[list[Connection]]:
     target = parse_target(server.url)
+    request = target.handshake("/voting/sync").replace(b"\r\n\r\n", f"\r\n{DEFLATE}\r\n\r\n".encode())
     parts, left = -(-sockets // MOST), sockets
     controls: list[Connection] = []
     processes = []
@@ -114,7 +116,7 @@ def _watchers(server: Contender, sockets: int) -> Iterator[list[Connection]]:
             count = left // (parts - part)
             left -= count
             control, there = _SPAWN.Pipe()
-            arguments = (there, addresses(part, count), target.port, count, target.handshake("/voting/sync"))
+            arguments = (there, addresses(part, count), target.port, count, request)
             process = _SPAWN.Process(target=watch, args=arguments, daemon=True)
             process.start()
             there.close()

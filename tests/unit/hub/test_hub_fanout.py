@@ -143,6 +143,19 @@ async def test_what_must_arrive_overtakes_a_board_half_done(rig: Rig) -> None:
         assert totals(paper) == ([1, 1, 2] if paper.name in served else [1, 2, 1])
 
 
+async def test_a_board_holds_the_loop_for_less_at_a_time_than_what_must_arrive(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ticks = iter(range(1_000_000))
+    monkeypatch.setattr(fanout_module, "monotonic", lambda: next(ticks) / 1000)  # every look at it is a ms later
+    rig.fanout = Fanout(rig.channels, rig.counts, 0.01)
+    rig.join(*[f"s{number}" for number in range(30 * STRIDE)])
+    rig.fanout.publish(event(1), "show")
+    urgent = await rig.settle()
+    rig.fanout.publish(board(1), "show")
+    assert await rig.settle() >= 3 * urgent
+
+
 async def test_a_board_that_waits_is_replaced_and_keeps_its_turn(rig: Rig) -> None:
     rig.join("a")
     rig.fanout.publish(board(1), "show")
