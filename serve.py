@@ -77,6 +77,7 @@ from clients.load import commands as load
 from clients.web import routes as pages
 from results import verify as verification
 from results.archive import Archive
+from results.ballots import RecentBallots
 from results.certification import Certifier
 from results.published import Published
 from results.publisher import BoardPublisher
@@ -131,7 +132,10 @@ class Node:
         tokens, signer = Tokens(settings, key), Signer(key)
 
         self._store = StageStore(valkey, keys, organisation)
-        self.mirror = StageMirror(valkey, keys, self._store, self.clock, organisation, self._pass_on)
+        self.mirror = StageMirror(
+            valkey, keys, self._store, self.clock, organisation, self._pass_on,
+            followed=lambda channel: self.hub.follows(channel),
+        )
         self.gates = Gates(settings, valkey)
         self.pressure = StreamPressure(
             valkey, organisation, settings.voting.shards, settings.ledger.stream_budget_mb
@@ -158,9 +162,10 @@ class Node:
         self.hub.answered = self.ballots.drain
 
         self._lease = Lease(valkey, keys.lease(organisation, "director"), self.id)
+        ballots = RecentBallots(pool, organisation, lambda: self.mirror.stage)
         self.publisher = BoardPublisher(
-            interval_ms=settings.results.interval_ms, client=valkey, keys=keys, tallies=self.gates,
-            stage=self.mirror, clock=self.clock, lease=self._lease,
+            settings=settings.results, client=valkey, keys=keys, tallies=self.gates, stage=self.mirror,
+            clock=self.clock, lease=self._lease, ballots=ballots.of,
         )
         self.ledger = LedgerService(settings, engines.valkey_url, pool, self.id)
         self.wallet = Wallet(valkey, pool, organisation, settings.voting.shards, self.clock)
@@ -180,6 +185,7 @@ class Node:
                 self._sweep.run,
                 lambda: report_as_director(valkey, keys, self.clock, self._report_director),
                 releases.run,
+                ballots.run,
             ),
         )
         self.tally = TallyReporter(

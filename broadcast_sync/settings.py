@@ -128,6 +128,8 @@ class Ledger(Section, frozen=True):
 
 class Results(Section, frozen=True):
     interval_ms: Annotated[int, Meta(ge=50, le=60_000)] = 1_000
+    change_s: Annotated[int, Meta(ge=5, le=600)] = 60
+    locale: Literal["en", "km"] = "en"
     release: Literal["auto", "cue"] = "auto"
 
 

@@ -1,7 +1,8 @@
 """PURE: the certificate of a window, and what must add up in one, whoever made it.
 
 It is a flat JSON object, sealed as broadcast_sync/signatures.py says. `counts` are the engine's tally, `ledgerCounts`
-the rows of the ledger counted again; both without what was voided. `votesByType` and `voided` are the ledger's.
+the rows of the ledger counted again; both without what was voided. `votesByType`, `voters` and `voided` are the
+ledger's.
 """
 
 from __future__ import annotations
@@ -61,6 +62,8 @@ class Certificate(Struct, frozen=True, rename="camel", kw_only=True, forbid_unkn
     certified_at: str
     software: str
     key_id: str = ""
+    voters: int | None = None
+    """Different voters with a vote that counts; certificates of before this was counted have none."""
 
 
 class SealedCertificate(Certificate, frozen=True, rename="camel", kw_only=True, forbid_unknown_fields=True):
@@ -76,6 +79,7 @@ def certificate(
     rules: dict[str, Any] | None,
     fences: Sequence[ShardFence],
     ledger: Account,
+    voters: int,
     *,
     at_ms: int,
     software: str,
@@ -94,6 +98,7 @@ def certificate(
         first_vote_at=_time(ledger.first_ms), last_vote_at=_time(ledger.last_ms),
         fences=[{"shard": fence.shard, "lastId": fence.last_id} for fence in fences],
         recount=compare(tally, counted, True), certified_at=iso(at_ms), software=software,
+        voters=voters,
     ))
     del made["keyId"]  # the seal's
     return made
@@ -121,6 +126,9 @@ def contradictions(content: Certificate) -> list[str]:
     ]
     if compare(by_type, ledger, True) != "EQUAL":
         found.append("votesByType does not add up to ledgerCounts")
+    counting = content.ballots - content.voided_ballots
+    if content.voters is not None and not min(1, counting) <= content.voters <= counting:
+        found.append(f"there are {content.voters:,} voters with {counting:,} ballots that count")
     if content.recount != equal:
         found.append(f"recount says {content.recount}, the counts say {equal}")
     if content.rules is not None and sha256(canonical(content.rules)).hexdigest() != content.rules_hash:

@@ -74,7 +74,7 @@ class Certifier:
         first = await self._archive.get(UUID(window.window_id))
         if first is not None:
             return first.ready()
-        fences, ledger = await self._counted(window.window_id)
+        fences, ledger, voters = await self._counted(window.window_id, show.episode_ref)
         await self._pool.execute(
             statement("close_window", "results.sql"), self._organisation, UUID(window.window_id),
             moment(window.closes_ms), moment(window.hard_closes_ms),
@@ -82,7 +82,7 @@ class Certifier:
         data = self._gates.rules(window.ruleset)
         proof = certificate(
             self._organisation, show, window, None if data is None else msgspec.to_builtins(data), fences, ledger,
-            at_ms=self._clock.now_ms(), software=self._software,
+            voters, at_ms=self._clock.now_ms(), software=self._software,
         )
         result = ResultsReady(
             window_id=window.window_id,
@@ -103,16 +103,19 @@ class Certifier:
         )
         return stored
 
-    async def _counted(self, window_id: str) -> tuple[list[ShardFence], Account]:
-        """The fences with the tallies, and the ledger's account, at a moment when both count the same entries. After
-        the fence only a void can still change them; then they are read again."""
+    async def _counted(self, window_id: str, episode_ref: int) -> tuple[list[ShardFence], Account, int]:
+        """The fences with the tallies, the ledger's account and its number of voters, at a moment when all count the
+        same entries. After the fence only a void can still change them; then they are read again."""
         fences = await self._gates.fence(window_id)
         while True:
             await self._drained(window_id, fences)
             ledger = await account(self._pool, self._organisation, window_id)
+            voters: int = await self._pool.fetchval(
+                statement("voters", "results.sql"), self._organisation, UUID(window_id), episode_ref
+            )
             again = await self._gates.fence(window_id)
             if [fence.tally for fence in again] == [fence.tally for fence in fences]:
-                return again, ledger
+                return again, ledger, voters
             fences = again
 
     async def _drained(self, window_id: str, fences: Sequence[ShardFence]) -> None:

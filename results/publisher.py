@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from typing import Final, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, Protocol
 
 import msgspec
 import structlog
@@ -17,16 +18,28 @@ from redis.asyncio import Redis
 from broadcast_sync.bus.connect import VALKEY_ERRORS, heed_cancellation
 from broadcast_sync.bus.keys import StageKeys
 from broadcast_sync.clock import Clock
+from broadcast_sync.settings import Results
 from broadcast_sync.show.model import Stage, Window
-from broadcast_sync.wire.server import BoardRow, ContestantUpdate, Data, Envelope
+from broadcast_sync.wire.server import Data, Envelope, RecentVote
 from broadcast_sync.wire.times import iso
-from results import board
-from results.history import History
+from results.board import Board, board_of, contestant_update, live_results, vote_update
+from results.history import SAMPLES, History, Sample
+from results.leaderboard import LineUp
+from results.sent import Sent
+from results.standing import Standing
+from voting.ballot.gates import Turnout
 from voting.ledger.writer import Turn
 
 CHANNEL: Final = "results"
 RATE_SAMPLES: Final = 4
 """Votes a second are averaged over the time of so many boards."""
+PART: Final = 250
+"""Contestants' updates made between two turns of the loop."""
+KEPT_S: Final = 24 * 3600
+"""How long the engine keeps the samples of a window after the last one."""
+
+Ballots = Callable[[str], Mapping[str, Sequence[RecentVote]] | None]
+"""The last ballots of a window by contestant, None if they are not told."""
 
 log = structlog.get_logger()
 
@@ -42,6 +55,22 @@ class Tallies(Protocol):
     """Whoever can sum the shards' tallies."""
 
     async def tallies(self, window_id: str) -> dict[str, int]: ...
+    async def turnout(self, window_id: str) -> Turnout: ...
+
+
+class Outgoing(msgspec.Struct):
+    """All that one board leaves: `live`, `lean` and the bundles of `contestants` are published, `standing` and the
+    `samples` kept in the engine."""
+
+    live: bytes
+    lean: bytes
+    standing: bytes
+    samples: list[Sample]
+    contestants: list[bytes]
+
+
+def _no_ballots(window_id: str) -> None:
+    return None
 
 
 class BoardPublisher:
@@ -49,32 +78,39 @@ class BoardPublisher:
 
     LIVE_RESULTS and VOTE_UPDATE carry channel `results`, epoch = window id and offset = the board's time in ms (the
     second of the two one more), so offsets grow across directors. CONTESTANT_UPDATE of channel `contestant:ID` comes
-    only when something in it has changed. All go through one pub/sub channel, each as a JSON envelope.
+    only when something in it has changed; those of one board travel in bundles, JSON objects of channel -> envelope.
+    A board whose votes are more than JavaScript can count goes out to nobody, and is logged as an error.
     """
 
     def __init__(
         self,
         *,
-        interval_ms: int,
+        settings: Results,
         client: Redis,
         keys: StageKeys,
         tallies: Tallies,
         stage: StageSource,
         clock: Clock,
         lease: Turn,
+        ballots: Ballots = _no_ballots,
     ) -> None:
-        self._interval_ms = interval_ms
+        self.latest: tuple[str, Board] | None = None
+        """The window and the board that went out last; None before the first of a window."""
+        self._settings = settings
+        self._interval_ms = settings.interval_ms
         self._client = client
         self._keys = keys
         self._tallies = tallies
         self._stage = stage
         self._clock = clock
         self._lease = lease
+        self._ballots = ballots
         self._window_id = ""
         self._final = False
-        self._history: History | None = None
-        self._ranks: dict[str, int] = {}
-        self._sent: dict[str, ContestantUpdate] = {}
+        self._line_up = LineUp(())
+        self._history = History(0, 0)
+        self._sent = Sent(0)
+        self._beyond = False
         self._totals: deque[tuple[int, int]] = deque(maxlen=RATE_SAMPLES)
 
     @property
@@ -95,6 +131,8 @@ class BoardPublisher:
         down = False
         while True:
             heed_cancellation()
+            if not self._lease.held:
+                self._window_id = ""  # another director goes on with the history; it is read again
             await self._lease.wait_held()
             at_ms = await self._next_slot()
             if not self._lease.held:
@@ -116,21 +154,44 @@ class BoardPublisher:
         if window is None:
             return False
         if window.window_id != self._window_id:
-            self._begin(window)
+            await self._begin(window)
         counting = stage.voting in ("OPEN", "CLOSING")
-        if not counting and (self._final or self._history is None or not self._totals):
+        if not counting and (self._final or not self._totals):
             return False
-        counts = await self._tallies.tallies(window.window_id)
-        await self._publish(window, counts, at_ms)
+        counts, turnout = await asyncio.gather(
+            self._tallies.tallies(window.window_id), self._tallies.turnout(window.window_id)
+        )
+        made = self._make(window, counts, turnout, at_ms)
+        if made is None:
+            return False
+        board, samples = made
+        try:
+            await self._leave(window.window_id, await self._pack(window, board, samples))
+        except VALKEY_ERRORS:
+            self._sent = Sent(len(self._line_up))  # who knows what of it went out
+            raise
+        self.latest = window.window_id, board
+        self._totals.append((at_ms, board.ranking.total))
         self._final = not counting
         return True
 
-    def _begin(self, window: Window) -> None:
-        self._window_id = window.window_id
-        self._final = False
-        self._history = History(window.opens_ms)
-        self._ranks, self._sent = {}, {}
+    async def _begin(self, window: Window) -> None:
+        """Turns to a window, with the history that directors before this one have left of it."""
+        self._line_up = LineUp(window.contestants)
+        self._history = History(window.opens_ms, len(self._line_up))
+        self._sent = Sent(len(self._line_up))
         self._totals.clear()
+        self._final, self._beyond, self.latest = False, False, None
+        left: Any = await self._client.lrange(self._keys.samples(window.window_id), 0, -1)
+        try:
+            found = []
+            for packed in left:
+                found.append(Sample.unpack(packed))
+                await asyncio.sleep(0)  # of thousands of contestants each takes a while
+            self._history.restore(found)
+        except ValueError as error:
+            log.warning("history_lost", window=window.window_id, error=str(error))
+        self._window_id = window.window_id
 
     async def _next_slot(self) -> int:
         now = self._clock.now_ms()
@@ -140,30 +201,69 @@ class BoardPublisher:
             now = self._clock.now_ms()
         return slot
 
-    async def _publish(self, window: Window, counts: dict[str, int], at_ms: int) -> None:
-        history = self._history
-        if history is not None:
-            history.feed(at_ms, counts)
-        trending = board.trends(history, counts, at_ms)
-        made = board.rows(counts, window.contestants, previous=self._ranks, trending=trending)
-        live = self._envelope(board.live_results(made, at_ms, window.closes_ms), CHANNEL, at_ms, at_ms)
-        updates = self._changed(made, at_ms)
-        async with self._client.pipeline(transaction=False) as pipe:
-            pipe.set(self._keys.board, live)
-            pipe.publish(self._keys.results_channel, live)
-            lean = self._envelope(board.vote_update(made), CHANNEL, at_ms, at_ms + 1)
-            pipe.publish(self._keys.results_channel, lean)
-            for update in updates:
-                channel = f"contestant:{update.contestant_id}"
-                pipe.publish(self._keys.results_channel, self._envelope(update, channel, at_ms, at_ms))
-            await pipe.execute()
-        self._ranks = {row.contestant_id: row.rank for row in made}
-        self._sent.update((update.contestant_id, update) for update in updates)
-        self._totals.append((at_ms, sum(row.vote_count for row in made)))
+    # --- a board ----------------------------------------------------------------------------------------------
 
-    def _changed(self, made: list[BoardRow], at_ms: int) -> list[ContestantUpdate]:
-        updates = [board.contestant_update(row, self._history, at_ms) for row in made]
-        return [update for update in updates if self._sent.get(update.contestant_id) != update]
+    def _make(
+        self, window: Window, counts: Mapping[str, int], turnout: Turnout, at_ms: int
+    ) -> tuple[Board, list[Sample]] | None:
+        """The board, and what it adds to the history; None if it has more votes than can be shown exactly."""
+        try:
+            samples = self._history.feed(at_ms, self._line_up.column(counts))
+            return board_of(
+                self._line_up, counts, at_ms, history=self._history, change_ms=self._settings.change_s * 1000,
+                turnout=turnout,
+            ), samples
+        except OverflowError as error:
+            if not self._beyond:
+                log.error("board_beyond_exact", window=window.window_id, error=str(error))
+            self._beyond = True
+            return None
+
+    async def _pack(self, window: Window, board: Board, samples: list[Sample]) -> Outgoing:
+        """Everything as it goes out. Long boards are made in parts, between which others have their turn."""
+        at_ms = board.at_ms
+        await asyncio.sleep(0)
+        live = self._envelope(live_results(board, window.closes_ms, self._settings.locale), CHANNEL, at_ms, at_ms)
+        lean = self._envelope(vote_update(board, self._sent.others(board)), CHANNEL, at_ms, at_ms + 1)
+        await asyncio.sleep(0)
+        made = Outgoing(live, lean, Standing.of(window.window_id, board).pack(), samples, [])
+        ballots = self._ballots(window.window_id)
+        due = self._sent.contestants(board, ballots)
+        for first in range(0, len(due), PART):
+            await asyncio.sleep(0)
+            made.contestants.append(self._bundle(board, due[first : first + PART], ballots))
+        return made
+
+    def _bundle(
+        self, board: Board, places: Sequence[int], ballots: Mapping[str, Sequence[RecentVote]] | None
+    ) -> bytes:
+        found = {}
+        for place in places:
+            name = board.line_up.ids[place]
+            update = contestant_update(board, place, None if ballots is None else ballots.get(name, ()))
+            channel = f"contestant:{name}"
+            found[channel] = self._enveloped(update, channel, board.at_ms, board.at_ms)
+        return msgspec.json.encode(found)
+
+    async def _leave(self, window_id: str, made: Outgoing) -> None:
+        """The one place where a board leaves this process: for the nodes' sockets, and for those who read it."""
+        keys = self._keys
+        async with self._client.pipeline(transaction=False) as pipe:
+            pipe.set(keys.board, made.live)
+            pipe.set(keys.standing, made.standing)
+            pipe.publish(keys.results_channel, made.live)
+            pipe.publish(keys.results_channel, made.lean)
+            for bundle in made.contestants:
+                pipe.publish(keys.contestants_channel, bundle)
+            if made.samples:
+                samples = keys.samples(window_id)
+                pipe.rpush(samples, *[sample.pack() for sample in made.samples])
+                pipe.ltrim(samples, -SAMPLES, -1)
+                pipe.expire(samples, KEPT_S)
+            await pipe.execute()
+
+    def _enveloped(self, data: Data, channel: str, at_ms: int, offset: int) -> Envelope:
+        return Envelope(data.TYPE, data, iso(at_ms), channel, self._window_id, offset)
 
     def _envelope(self, data: Data, channel: str, at_ms: int, offset: int) -> bytes:
-        return msgspec.json.encode(Envelope(data.TYPE, data, iso(at_ms), channel, self._window_id, offset))
+        return msgspec.json.encode(self._enveloped(data, channel, at_ms, offset))

@@ -108,7 +108,10 @@ class Bench:
             count = 0
             while time.perf_counter() < until:
                 ballots = [ballot(f"{name}-{count + n}") for n in range(batch)]
-                arguments = (window_id, orders, script_batch(ballots), keys.shared(window_id))
+                arguments = (
+                    window_id, orders, script_batch(ballots), keys.shared(window_id), keys.types(window_id),
+                    keys.voters(window_id),
+                )
                 reply = await script(self.client, names, arguments)
                 count += sum(answer.verdict == TAKEN for answer in read_answers(reply, batch))
             return count

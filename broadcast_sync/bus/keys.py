@@ -17,7 +17,7 @@ class StageKeys:
     """Keys of an organisation's stage: its show, its cues, its results."""
 
     def __init__(self, organisation: str) -> None:
-        tag = f"bs:{{{organisation}}}"
+        tag = self._tag = f"bs:{{{organisation}}}"
         self.state = f"{tag}:stage"
         """String: the stage as JSON."""
         self.events = f"{tag}:stage:events"
@@ -30,13 +30,21 @@ class StageKeys:
         """Pub/sub: events of channel `show`."""
         self.results_channel = f"{tag}:results"
         """Pub/sub: boards."""
+        self.contestants_channel = f"{tag}:contestants"
+        """Pub/sub: JSON object of what has changed for contestants, channel -> envelope."""
         self.control_channel = f"{tag}:control"
         """Pub/sub: tallies for control rooms."""
         self.canary_channel = f"{tag}:canary"
         self.board = f"{tag}:board"
         """String: the last LIVE_RESULTS as JSON envelope."""
+        self.standing = f"{tag}:standing"
+        """String: the last board whole, as MessagePack; results/standing.py has its form."""
         self.nodes = f"{tag}:nodes"
         """Hash: node id -> its last report."""
+
+    def samples(self, window_id: str) -> str:
+        """List: counts of a window as trends need them, oldest first; results/history.py has their form."""
+        return f"{self._tag}:samples:{window_id}"
 
     def lease(self, tag: str, role: str) -> str:
         return f"bs:{{{tag}}}:lease:{role}"
@@ -62,6 +70,14 @@ class ShardKeys:
     def tally(self, window_id: str) -> str:
         """Hash: contestant id -> votes of a window in this shard."""
         return f"{self._prefix}:tally:{window_id}"
+
+    def types(self, window_id: str) -> str:
+        """Hash: vote type -> votes of a window in this shard."""
+        return f"{self._prefix}:types:{window_id}"
+
+    def voters(self, window_id: str) -> str:
+        """HyperLogLog: the voters of a window in this shard."""
+        return f"{self._prefix}:voters:{window_id}"
 
     def voided(self, window_id: str) -> str:
         """Hash: contestant id -> votes of the window that were taken off its tally in this shard."""

@@ -7,8 +7,8 @@ from typing import Final
 from broadcast_sync.wire.cable import ContestantVotes, DetailedUpdate, EpisodeResults, VoteUpdate
 from broadcast_sync.wire.server import BoardRow, ContestantUpdate, LiveResults, StateUpdate
 
-TRENDS: Final = {"rising_fast": "hot", "rising": "rising", "falling": "falling", "falling_fast": "falling"}
-"""The board's trend words as this channel has them; all others are `stable`."""
+TRENDING: Final = frozenset({"hot", "rising", "stable", "falling"})
+"""The words that this channel knows; all others are `stable`."""
 
 
 def episode_results(state: StateUpdate, board: LiveResults | None, now: str) -> EpisodeResults | None:
@@ -62,5 +62,5 @@ def detailed_update(episode: int, update: ContestantUpdate) -> DetailedUpdate:
         total_votes=update.total_votes,
         percentage=update.percentage,
         recent_votes=update.recent_votes,
-        trending=TRENDS.get(update.trending, "stable"),
+        trending=update.trending if update.trending in TRENDING else "stable",
     )

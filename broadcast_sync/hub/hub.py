@@ -131,6 +131,10 @@ class Hub:
         self.fanout.publish(prepared, name)
         self.cable.feed(prepared)
 
+    def follows(self, channel: str) -> bool:
+        """True if anybody here is subscribed to a channel, over whatever door."""
+        return self.channels.get(channel) is not None or self.channels.get(f"cable:{channel}") is not None
+
     def sent_share(self, offset: int | None = None, channel: str = SHOW) -> float:
         """The share of a channel's open sockets that were sent its message `offset` (default: the last one) and
         have nothing waiting; 1.0 when there are none."""

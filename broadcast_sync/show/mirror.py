@@ -35,20 +35,26 @@ from broadcast_sync.wire.times import iso
 
 log = structlog.get_logger()
 
+CONTESTANTS: Final = "contestants"
+"""What the bus's bundles of contestants' messages are called here; each message is for a channel of its own."""
 STALE_TICK_MS: Final = 1_000
 """A tick that could not be sent for this long is no longer true and is left out."""
 SILENCE_S: Final = 3.0
 """Without a word of the canary for so long the subscription is dead, even if its connection lives."""
 
+_bundle: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
+
 
 class StageMirror:
     """One node's copy. `on_message` gets every message for the channels `show`, `results` and `control`;
-    `on_degraded` every change of `degraded`. The client is the caller's."""
+    `on_degraded` every change of `degraded`. Of the messages for single contestants, of which there may be thousands a
+    second, only those of channels that are `followed` are looked at. The client is the caller's."""
 
     def __init__(
         self, client: Redis, keys: StageKeys, store: StageStore, clock: Clock, organisation: str,
         on_message: Callable[[Prepared], None],
         on_degraded: Callable[[bool], None] | None = None,
+        followed: Callable[[str], bool] = lambda channel: True,
     ) -> None:
         self.stage = Stage(organisation=organisation)
         self.canary: Final = Canary(client, keys, store, clock)
@@ -61,8 +67,10 @@ class StageMirror:
         self._clock = clock
         self._on_message = on_message
         self._on_degraded = on_degraded
+        self._followed = followed
         self._channels = {
             keys.channel: "show", keys.results_channel: "results", keys.control_channel: "control",
+            keys.contestants_channel: CONTESTANTS,
         }
         self._recent = Recent()
         self._boards: dict[str, Prepared] = {}
@@ -167,6 +175,9 @@ class StageMirror:
 
     async def _take_payload(self, payload: Payload) -> None:
         channel = self._channels[payload.channel]
+        if channel == CONTESTANTS:
+            self._take_bundle(payload.body)
+            return
         try:
             message = Prepared.received(payload.body)
         except (msgspec.DecodeError, KeyError) as error:
@@ -180,6 +191,14 @@ class StageMirror:
         if message.delivery is Delivery.NEWEST_ONLY and message.channel == "results":
             self._boards[message.type] = message
         self._on_message(message)
+
+    def _take_bundle(self, body: bytes) -> None:
+        try:
+            for name, envelope in _bundle.decode(body).items():
+                if self._followed(name):
+                    self._on_message(Prepared.received(bytes(envelope)))
+        except (msgspec.DecodeError, KeyError) as error:
+            self._skip(CONTESTANTS, error)
 
     async def _take_event(self, message: Prepared, offset: int) -> None:
         recent = self._recent

@@ -232,7 +232,8 @@ class VoteAck(Data, frozen=True):
 
 
 class BoardRow(Struct, frozen=True, rename="camel"):
-    """One contestant on the board. `change` is places gained since the last board (negative: lost)."""
+    """One contestant on the board. `change` is places gained within `[results] change_s` (negative: lost), 0 while
+    nothing was ranked then; `trend` compares the last five minutes with the five before."""
 
     contestant_id: str
     contestant_name: str
@@ -246,11 +247,17 @@ class BoardRow(Struct, frozen=True, rename="camel"):
 
 
 class LiveResults(Data, frozen=True):
+    """The best hundred of `contestant_count`, best first. `total_votes` and `breakdown`, the votes by type, are of all
+    of them; `unique_voters` is an estimate, within 2 % of the truth nineteen times of twenty."""
+
     TYPE: ClassVar[str] = "LIVE_RESULTS"
     results: list[BoardRow]
     total_votes: int
     last_updated: str
     time_remaining: int
+    breakdown: dict[str, int] | UnsetType = UNSET
+    unique_voters: int | UnsetType = UNSET
+    contestant_count: int | UnsetType = UNSET
 
 
 class LeanRow(Struct, frozen=True, rename="camel"):
@@ -261,13 +268,27 @@ class LeanRow(Struct, frozen=True, rename="camel"):
 
 
 class VoteUpdate(Data, frozen=True):
+    """The best hundred, best first, then of the others those that have changed since the last one and some of the rest
+    by turns, so that who missed a message has all of them again within a minute."""
+
     TYPE: ClassVar[str] = "VOTE_UPDATE"
     results: list[LeanRow]
     total_votes: int
+    contestant_count: int | UnsetType = UNSET
+
+
+class RecentVote(Struct, frozen=True, rename="camel"):
+    """A ballot of a moment ago. `name` is the voter's, masked."""
+
+    name: str
+    vote_type: str
+    vote_count: int
+    at: str
 
 
 class ContestantUpdate(Data, frozen=True):
-    """`recent_votes` counts the last minute; `trending` is the board's trend word."""
+    """`recent_votes` counts the last minute; `trending` is hot, rising, falling or stable; `recent` are the last
+    ballots that the ledger has, newest first, not there in windows of more than a hundred contestants."""
 
     TYPE: ClassVar[str] = "CONTESTANT_UPDATE"
     contestant_id: str
@@ -276,10 +297,12 @@ class ContestantUpdate(Data, frozen=True):
     rank: int
     recent_votes: int
     trending: str
+    recent: list[RecentVote] | UnsetType = UNSET
 
 
 class ResultsReady(Data, frozen=True):
-    """The final board. `certified` only when the ledger, recounted, equals the tally."""
+    """The final board. `certified` only when the ledger, recounted, equals the tally. Votes by type and the number of
+    voters are the certificate's `votesByType` and `voters`, counted from the ledger."""
 
     TYPE: ClassVar[str] = "RESULTS_READY"
     window_id: str

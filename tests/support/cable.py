@@ -64,7 +64,7 @@ class Air:
         ]
         self.board = self._publish(LiveResults(rows, total, iso(1_000), 42), "results", "w1", total)
         first = rows[0]
-        update = ContestantUpdate(first.contestant_id, counts[0], first.percentage, 1, 7, first.trend)
+        update = ContestantUpdate(first.contestant_id, counts[0], first.percentage, 1, 7, "hot")
         self._publish(update, f"contestant:{first.contestant_id}", "w1", total)
 
     def _publish(self, data: Any, channel: str, epoch: str, offset: int) -> Prepared:

@@ -158,7 +158,10 @@ class Batcher:
         try:
             orders = script_orders({entry[1].id: entry[1].data for entry in batch})
             ballots = script_batch([entry[2] for entry in batch])
-            reply = await self._script(self._client, keys, (window_id, orders, ballots, shard.shared(window_id)))
+            arguments = (
+                window_id, orders, ballots, shard.shared(window_id), shard.types(window_id), shard.voters(window_id),
+            )
+            reply = await self._script(self._client, keys, arguments)
             answers = read_answers(reply, len(batch))
             self._note("", len(batch))
             if not self._broken and any(answer.verdict == BROKEN for answer in answers):

@@ -44,7 +44,7 @@ class Desk:
         self._day = rules.day(window.opens_ms)
         self._asked: dict[tuple[str, int, str], Asked] = {}
         self._days = {self._day: self._asked}
-        self.lookup: Final = self._make(Ruled((), 1), 0, taking=False)
+        self.lookup: Final = self._make(Ruled((), 1), 0, "", taking=False)
         """Takes nothing, only looks for the first answer of a ballot."""
 
     def ask(self, contestant_id: str, vote_type: str, vote_count: int, at_ms: int) -> Asked:
@@ -58,7 +58,7 @@ class Desk:
             self.rules.stands(contestant_id)
             return asked
         ruled = self.rules.judge(contestant_id, vote_type, vote_count, self._day)
-        asked = self._make(ruled, vote_count)
+        asked = self._make(ruled, vote_count, vote_type)
         if len(self._asked) < ASKED_MAX:
             self._asked[kind] = asked
         return asked
@@ -69,7 +69,7 @@ class Desk:
             del self._days[min(self._days, key=lambda day: day.start_ms)]
         self._asked = self._days.setdefault(self._day, {})
 
-    def _make(self, ruled: Ruled, vote_count: int, *, taking: bool = True) -> Asked:
+    def _make(self, ruled: Ruled, vote_count: int, vote_type: str, *, taking: bool = True) -> Asked:
         books = {self.rules.scope: self.rules.expiry_ms}
         for claim in ruled.claims:
             if claim.scope != SHARD:
@@ -81,6 +81,7 @@ class Desk:
                 votes,
                 [(keys.wallet("") if scope == WALLET else keys.book(scope, ""), end) for scope, end in books.items()],
                 [self._claim(claim, numbers) for claim in ruled.claims] if taking else False,
+                vote_type,
             )))
             for keys in self._shards
         ]))

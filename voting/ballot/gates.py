@@ -31,6 +31,14 @@ class ShardFence(Struct, frozen=True):
     refused: dict[str, int]
 
 
+class Turnout(Struct, frozen=True):
+    """Who has voted, and how: votes by type, and an estimate of the number of different voters (HyperLogLog, standard
+    error 0.81 %). For display: the ledger has both exactly."""
+
+    types: dict[str, int]
+    voters: int
+
+
 class Opened(Struct, frozen=True, rename="camel"):
     """What the ledger is told of a window before its first ballot: `d` of the stream's k=o entry."""
 
@@ -138,11 +146,18 @@ class Gates:
     async def tallies(self, window_id: str) -> dict[str, int]:
         """Votes by contestant id, summed over the shards; contestants without votes are missing."""
         total: dict[str, int] = {}
-        for part in await asyncio.gather(*[self._tally(keys, window_id) for keys in self.shards]):
-            for name, votes in part.items():
-                contestant_id = name.decode()
-                total[contestant_id] = total.get(contestant_id, 0) + int(votes)
+        await asyncio.gather(*[self._add(keys.tally(window_id), total) for keys in self.shards])
         return total
+
+    async def turnout(self, window_id: str) -> Turnout:
+        """Votes by type and the number of voters, summed over the shards: a voter votes in one shard alone."""
+        types: dict[str, int] = {}
+        voters: Any
+        *_, voters = await asyncio.gather(
+            *[self._add(keys.types(window_id), types) for keys in self.shards],
+            asyncio.gather(*[self._client.pfcount(keys.voters(window_id)) for keys in self.shards]),
+        )
+        return Turnout({name: votes for name, votes in types.items() if votes > 0}, sum(voters))
 
     async def votes_of(self, window_id: str, contestant_id: str) -> int:
         """One contestant's votes, summed over the shards."""
@@ -151,9 +166,12 @@ class Gates:
         ])
         return sum(int(votes or 0) for votes in parts)
 
-    async def _tally(self, keys: ShardKeys, window_id: str) -> dict[bytes, bytes]:
-        tally: Any = await self._client.hgetall(keys.tally(window_id))  # redis-py's type allows str, ours are bytes
-        return dict(tally)
+    async def _add(self, key: str, total: dict[str, int]) -> None:
+        """Adds a hash of numbers to `total`; each in a turn of the loop of its own, as there may be thousands."""
+        found: Any = await self._client.hgetall(key)  # redis-py's type allows str, ours are bytes
+        for name, votes in found.items():
+            text = name.decode()
+            total[text] = total.get(text, 0) + int(votes)
 
     async def _move(self, stage: Stage, window: Window, ledger: bytes) -> None:
         await asyncio.gather(*[

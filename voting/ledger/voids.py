@@ -71,7 +71,7 @@ async def void_votes(
             rows += (str(vote.vote_id), vote.contestant_id, vote.votes, msgspec.json.encode(row))
         entry, count = await _void(
             client,
-            (keys.tally(window), keys.voided(window), keys.voided_ids(window), keys.stream),
+            (keys.tally(window), keys.voided(window), keys.voided_ids(window), keys.stream, keys.types(window)),
             (window, msgspec.json.encode(why), *rows),
         )
         done += count

@@ -48,7 +48,8 @@ class ReplayDesk(Desk):
 
 
 class BookKeeper:
-    """Fills the books of one organisation. Its own keys, which stand in for gate, tally and stream, go with `close`."""
+    """Fills the books of one organisation, and adds up its voters. Its own keys, which stand in for gate, tally and
+    stream, go with `close`."""
 
     def __init__(self, client: Redis, shards: Sequence[ShardKeys]) -> None:
         self.votes = 0
@@ -98,13 +99,13 @@ class BookKeeper:
     async def _take(self, window_id: str, keys: ShardKeys, orders: dict[int, bytes], ballots: list[bytes]) -> None:
         name = f"{window_id}:rebuild"
         gate, tally, refused, shared = keys.gate(name), keys.tally(name), keys.refused(name), keys.shared(name)
-        stream = f"{keys.stream}:rebuild"
+        types, stream = keys.types(name), f"{keys.stream}:rebuild"
         if gate not in self._scratch:
-            self._scratch.update((gate, tally, refused, shared, stream))
+            self._scratch.update((gate, tally, refused, shared, types, stream))
             await self._client.hset(gate, mapping={"state": "open", "opensMs": 0, "hardClosesMs": 2**52})
         reply = await self._script(
             self._client, (gate, tally, stream, refused),
-            (window_id, script_orders(orders), script_batch(ballots), shared),
+            (window_id, script_orders(orders), script_batch(ballots), shared, types, keys.voters(window_id)),
         )
         await self._client.delete(stream)
         answers = read_answers(reply, len(ballots))

@@ -19,7 +19,7 @@ from broadcast_sync.show.catalogue import Catalogue
 from broadcast_sync.show.model import Ruleset, Show, SlotWinner, Stage, Window
 from broadcast_sync.wire.server import BoardRow, ContestantInfo, ResultsReady
 from voting.ledger.entries import StreamId, moment
-from voting.ledger.recount import last_ids, watermarks
+from voting.ledger.recount import added, last_ids, watermarks
 from voting.ledger.store import Pool, statement
 from voting.rebuild.books import BookKeeper, fill
 from voting.rebuild.stage import Cue, Known, stage_of
@@ -171,6 +171,7 @@ class Rebuilder:
                 window = one.window.window_id
                 await self._client.delete(keys.gate(window))
                 await self._client.delete(keys.tally(window), keys.voided(window), keys.voided_ids(window))
+                await self._client.delete(keys.types(window), keys.voters(window))
             await self._client.delete(keys.stream)
         await self._client.delete(self._stage_keys.state)
 
@@ -190,14 +191,20 @@ class Rebuilder:
         ends_ms = window.hard_closes_ms + KEPT_MS
         for keys in self._shards:
             mine = [row for row in rows if row["shard"] == keys.shard]
-            tally = {row["contestant_id"]: row["votes"] - row["voided"] for row in mine}
-            gone = {row["contestant_id"]: row["voided"] for row in mine if row["voided"]}
+            tally = added([{row["contestant_id"]: row["votes"] - row["voided"]} for row in mine])
+            types = added([{row["vote_type"]: row["votes"] - row["voided"]} for row in mine])
+            gone = added([{row["contestant_id"]: row["voided"]} for row in mine if row["voided"]])
             ids = [str(row["vote_id"]) for row in voided if row["shard"] == keys.shard]
             async with self._client.pipeline(transaction=True) as pipe:
-                for key, counts in ((keys.tally(window.window_id), tally), (keys.voided(window.window_id), gone)):
+                counted: tuple[tuple[str, dict[Any, Any]], ...] = (
+                    (keys.tally(window.window_id), tally), (keys.types(window.window_id), types),
+                    (keys.voided(window.window_id), gone),
+                )
+                for key, counts in counted:
                     if counts:
                         pipe.hset(key, mapping=counts)
                         pipe.pexpireat(key, ends_ms)
+                pipe.pexpireat(keys.voters(window.window_id), ends_ms)
                 if ids:
                     pipe.sadd(keys.voided_ids(window.window_id), *ids)
                     pipe.pexpireat(keys.voided_ids(window.window_id), ends_ms)

@@ -15,17 +15,15 @@ from redis.asyncio import Redis
 from structlog.testing import capture_logs
 
 from broadcast_sync.api import application
-from broadcast_sync.bus.keys import ShardKeys, StageKeys
+from broadcast_sync.bus.keys import ShardKeys
 from broadcast_sync.ids import uuid7
 from broadcast_sync.settings import Ledger, Settings, Voting
 from broadcast_sync.settings import Show as ShowSettings
 from broadcast_sync.show.model import Ruleset, Show, Stage, Window
 from broadcast_sync.signatures import Keyring, Signer, canonical
-from broadcast_sync.wire.prepared import Prepared
 from broadcast_sync.wire.times import iso
 from results.archive import Archive
 from results.certification import Certifier
-from results.publisher import BoardPublisher
 from results.routes import ResultRoutes
 from results.verify import examine
 from tests.support.ledger import CONTESTANTS, OPENS_MS, ORG, AlwaysHeld, cast, row, seed_episode
@@ -196,96 +194,3 @@ async def test_results_without_postgres_are_503(scene: Scene) -> None:
 
 def ring() -> Keyring:
     return Keyring.of_jwks(msgspec.json.encode(SIGNER.jwks()))
-
-
-def publisher(scene: Scene) -> BoardPublisher:
-    return BoardPublisher(
-        interval_ms=1000, client=scene.client, keys=StageKeys(ORG), tallies=scene.gates, stage=scene, clock=scene,
-        lease=AlwaysHeld(),
-    )  # fmt: skip
-
-
-async def received(pubsub: Any, count: int) -> list[Prepared]:
-    found: list[Prepared] = []
-    while len(found) < count:
-        message = await pubsub.get_message(ignore_subscribe_messages=True, timeout=5)
-        if message is not None:
-            found.append(Prepared.received(message["data"]))
-    return found
-
-
-async def test_a_board_goes_to_every_channel_and_is_kept(scene: Scene) -> None:
-    boards = publisher(scene)
-    async with scene.client.pubsub() as pubsub:
-        await pubsub.subscribe(StageKeys(ORG).results_channel)
-        assert await boards.tick(OPENS_MS + 2_000)
-        first = await received(pubsub, 6)
-        assert [(item.type, item.channel) for item in first[:2]] == [
-            ("LIVE_RESULTS", "results"), ("VOTE_UPDATE", "results"),
-        ]  # fmt: skip
-        assert {item.channel for item in first[2:]} == {f"contestant:c0{n}" for n in range(1, 5)}
-        assert {item.epoch for item in first} == {scene.window_id}
-        assert [item.offset for item in first[:2]] == [OPENS_MS + 2_000, OPENS_MS + 2_001]
-        assert await scene.client.get(StageKeys(ORG).board) == first[0].json
-        await cast(scene.client, scene.window_id, [row("c03", 10)])
-        assert await boards.tick(OPENS_MS + 3_000)
-        second = await received(pubsub, 6)
-    data = second[0].decoded()["data"]
-    assert [(line["contestantId"], line["rank"], line["change"]) for line in data["results"]] == [
-        ("c03", 1, 3), ("c02", 2, -1), ("c01", 3, -1), ("c04", 3, -1),
-    ]  # fmt: skip
-    assert data["totalVotes"] == 17 and data["timeRemaining"] == 87
-    assert boards.votes_per_second == 10.0 and boards.total_votes == 17
-
-
-async def test_boards_end_with_one_last_board_after_the_close(scene: Scene) -> None:
-    boards = publisher(scene)
-    assert await boards.tick(OPENS_MS + 1_000)
-    scene.stage = msgspec.structs.replace(scene.stage, voting="CLOSED")
-    assert await boards.tick(OPENS_MS + 2_000)
-    assert not await boards.tick(OPENS_MS + 3_000)
-    assert boards.votes_per_second == 0.0
-    scene.stage = msgspec.structs.replace(scene.stage, voting="IDLE", window=None)
-    assert not await boards.tick(OPENS_MS + 4_000)
-
-
-async def test_a_director_that_comes_after_the_close_publishes_nothing(scene: Scene) -> None:
-    scene.stage = msgspec.structs.replace(scene.stage, voting="CLOSED")
-    assert not await publisher(scene).tick(OPENS_MS + 1_000)
-
-
-async def test_boards_go_on_after_an_outage(scene: Scene) -> None:
-    """The engine fails for two boards: one line when it begins, one when it is over."""
-
-    class Ticking:
-        def __init__(self) -> None:
-            self.ms = OPENS_MS
-
-        def now_ms(self) -> int:
-            self.ms += 50
-            return self.ms
-
-    failures = 2
-    resumed = asyncio.Event()
-    boards = publisher(scene)
-    boards._clock = Ticking()
-    boards._interval_ms = 50
-    real = boards.tick
-
-    async def flaky(at_ms: int) -> bool:
-        nonlocal failures
-        if failures:
-            failures -= 1
-            raise ConnectionRefusedError
-        done = await real(at_ms)
-        resumed.set()
-        return done
-
-    boards.tick = flaky  # type: ignore[method-assign]
-    with capture_logs() as logs:
-        running = asyncio.create_task(boards.run())
-        await resumed.wait()
-        await asyncio.sleep(0)
-        running.cancel()
-        await asyncio.wait([running])
-    assert [line["event"] for line in logs] == ["boards_interrupted", "boards_resumed"]

@@ -16,7 +16,7 @@ from broadcast_sync.show.mirror import StageMirror
 from broadcast_sync.show.orders import Command, EndShow, ExtendVoting, StartPerformance, StartShow
 from broadcast_sync.show.store import Committed, StageStore
 from broadcast_sync.wire.prepared import Prepared
-from broadcast_sync.wire.server import Countdown, VoteUpdate
+from broadcast_sync.wire.server import ContestantUpdate, Countdown, Envelope, VoteUpdate
 from tests.contract.show.conftest import Seen
 from tests.support.deaf import deaf_proxy
 from tests.support.engines import RunningEngines
@@ -78,6 +78,24 @@ async def test_what_was_missed_while_cut_off_comes_once_and_in_order(
         await take(store, clock, StartPerformance("c01"), EndShow(), StartShow(SHOW))
         await seen.until(lambda last=last: len(seen.offsets) >= last)  # type: ignore[misc]
     assert seen.offsets == list(range(1, 11))
+
+
+async def test_of_contestants_only_those_who_are_followed_are_passed_on(
+    mirror: StageMirror, seen: Seen, valkey: Redis, keys: StageKeys
+) -> None:
+    mirror._followed = lambda channel: channel != "contestant:c02"
+
+    def envelope(name: str) -> Envelope:
+        update = ContestantUpdate(name, 3, 50.0, 1, 2, "hot")
+        return Envelope(update.TYPE, update, "", f"contestant:{name}", "w1", 7)
+
+    for bundle in (b"rubbish", b'{"contestant:c01":{"type":"OF_ANOTHER_VERSION","data":{},"timestamp":""}}'):
+        await valkey.publish(keys.contestants_channel, bundle)
+    people = {f"contestant:{name}": envelope(name) for name in ("c01", "c02", "c03")}
+    await valkey.publish(keys.contestants_channel, msgspec.json.encode(people))
+    await seen.until(lambda: len(seen.of("CONTESTANT_UPDATE")) == 2)
+    passed = [(one.channel, one.offset, json_of(one)["totalVotes"]) for one in seen.messages if one.epoch == "w1"]
+    assert passed == [("contestant:c01", 7, 3), ("contestant:c03", 7, 3)]
 
 
 @pytest.fixture

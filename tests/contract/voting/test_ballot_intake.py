@@ -431,7 +431,7 @@ async def test_memory_of_a_window_ends(node: Node, valkey: Redis) -> None:
     await node.gates.fence(node.window.window_id)
     stream = node.gates.shards[0].stream.encode()
     ttls = {key: await valkey.pttl(key) for key in await valkey.keys() if key != stream}
-    assert len(ttls) == 4
+    assert len(ttls) == 6
     assert all(ttl > 0 for ttl in ttls.values()), ttls
 
 

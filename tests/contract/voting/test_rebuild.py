@@ -24,7 +24,7 @@ from broadcast_sync.show.store import StageStore
 from broadcast_sync.wire.server import VoteAck
 from tests.support.ballots import CONTESTANTS, FakeSession, FixedClock, brisk, vote
 from tests.support.ledger import ORG, AlwaysHeld, seed_episode
-from voting.ballot.gates import Gates
+from voting.ballot.gates import Gates, Turnout
 from voting.ballot.intake import BallotIntake
 from voting.ledger.entries import VoidReason, moment
 from voting.ledger.recount import recount, tallied
@@ -139,9 +139,12 @@ async def test_a_window_goes_on_as_if_nothing_had_happened(scene: Scene) -> None
     assert refused == "SUPER_LIMIT"
     await scene.write()
     before = await tallied(scene.client, ORG, 2, scene.window.window_id)
+    turnout = await scene.gates.turnout(scene.window.window_id)
+    assert turnout.voters == 11 and sum(turnout.types.values()) == sum(before.values())
     done = await scene.lose_and_rebuild()
     assert (done.windows, done.unplaced, done.voting, done.window_id) == (1, 0, "OPEN", scene.window.window_id)
     assert await tallied(scene.client, ORG, 2, scene.window.window_id) == before
+    assert await scene.gates.turnout(scene.window.window_id) == turnout
     assert await scene.compared() == "EQUAL"
     assert await scene.cast("u1", "a", "b") == [(vote_id, True) for vote_id, _ in first]
     assert [await scene.cast(f"u{n}", "x") for n in range(2, 12)] == [[(one[0][0], True)] for one in others]
@@ -183,6 +186,7 @@ async def test_voids_stay_voided_and_wallets_stay_spent(valkey: Redis, pool: Any
     assert (await scene.wallet.credit("rich", "paid", 50, "receipt-1")).replayed
     assert await recount(pool, ORG, scene.window.window_id) == {"c1": 27}
     assert await tallied(valkey, ORG, 2, scene.window.window_id) == {"c1": 27}
+    assert await scene.gates.turnout(scene.window.window_id) == Turnout({"paid": 20, "bundle": 7}, 2)
     again = await find_votes(pool, ORG, None, ["poor"], None)
     undone = [msgspec.structs.replace(found, voided=False) for found in again]
     assert (await void_votes(valkey, ORG, undone, VoidReason("bought", "me", 0)))[0] == 0

@@ -49,9 +49,9 @@ MESSAGES: tuple[server.Data, ...] = (
     server.VotingClosed("w1", iso(NOW), "TIMER"),
     server.SlotDecided(12, 75, "w1", "c07", "Nhem Bopha", 1234, "VOTERS", 13),
     server.VoteAck("v1", "id1", "queued", "c07", "free", 1, {"free": 4}, False),
-    server.LiveResults([ROW], 2000, iso(NOW), 42),
-    server.VoteUpdate([server.LeanRow("c07", 1234, 61.7, 1)], 2000),
-    server.ContestantUpdate("c07", 1234, 61.7, 1, 17, "rising"),
+    server.LiveResults([ROW], 2000, iso(NOW), 42, {"free": 1500, "paid": 500}, 420, 12),
+    server.VoteUpdate([server.LeanRow("c07", 1234, 61.7, 1)], 2000, 12),
+    server.ContestantUpdate("c07", 1234, 61.7, 1, 17, "rising", [server.RecentVote("so***", "free", 2, iso(NOW))]),
     server.ResultsReady("w1", [ROW], 2000, True, 2000, {"recount": "EQUAL"}),
     server.CueAck("q1", 8, iso(NOW), 3, False),
     server.Tally(

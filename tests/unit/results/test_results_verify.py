@@ -50,7 +50,7 @@ def content() -> dict[str, Any]:
     ))
     return certificate(
         "default", Show("demo", 1, "Finale “ភាសា”", 7, people), window, msgspec.to_builtins(rules), fences, ledger,
-        at_ms=OPENS + 99_000, software="broadcast-sync test",
+        voters=4, at_ms=OPENS + 99_000, software="broadcast-sync test",
     )
 
 

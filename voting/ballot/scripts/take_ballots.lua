@@ -7,7 +7,7 @@
 --   The voters' books and wallets are named by a prefix and the voter; they carry the same hash tag, so all is in one
 --   slot.
 -- ARGV[1] window id
--- ARGV[2] msgpack map of orders, what the ballots want: id -> [votes x weight, books, claims]
+-- ARGV[2] msgpack map of orders, what the ballots want: id -> [votes x weight, books, claims, vote type]
 --   books   [[prefix, expiry in Unix ms], ...]  the first one holds the first answers; expiry 0: kept for ever
 --   claims  [[kind, field, cost, limit, period in ms, book, by contestant, code, burst], ...]
 --           kind 1: counter, 2: pace, 3: rate, 4: balance, 5: lots; cost 0 looks and takes nothing;
@@ -17,6 +17,7 @@
 --   voter, client id, received ms, contestant id, order id, row, ack
 --   row     msgpack of the ballot's row in the stream;  ack  msgpack of what its first answer must remember
 -- ARGV[4] shared: the name of the hash of what all voters of the shard share in this window, by claim and contestant
+-- ARGV[5] types: name of the hash of the window's votes by type;  ARGV[6] voters: name of the HyperLogLog of its voters
 -- A book is a hash: field of a claim -> its value, '=client id' -> first answer, '!' -> its expiry.
 --
 -- Result: {packed, first answer, first answer, ...}; packed is a msgpack array with one entry a ballot:
@@ -38,6 +39,7 @@ local KEPT = 30 * 86400000
 local VALUES = 7
 local SLOTS = 20         -- into how many parts a rate's period is divided
 local LOT_KEPT = 60000   -- ms an expired lot waits for ballots that arrived before its end
+local UNPACKED = 4000    -- values of one call; Lua's stack has room for twice as many
 local call, pack, unpacked = redis.call, cmsgpack.pack, cmsgpack.unpack
 local max, min, ceil, floor = math.max, math.min, math.ceil, math.floor
 
@@ -54,6 +56,8 @@ local orders, ballots = unpacked(ARGV[2]), unpacked(ARGV[3])
 local answers = {}   -- one a ballot, packed
 local firsts = {''}  -- first answers of those taken before, in order
 local votes = {}     -- contestant id -> votes taken by this batch
+local kinds = {}     -- vote type -> votes taken by this batch
+local voters = {}    -- of the ballots taken
 local rows = {}
 local spent = {}     -- what wallets paid: row, account, lot, votes, ...
 local refused = {}   -- code -> ballots
@@ -299,6 +303,8 @@ local function judge(at)
   end
   writing = false
   votes[contestant] = count
+  kinds[order[4]] = (kinds[order[4]] or 0) + order[1]
+  voters[#voters + 1] = ballots[at]
   return '\146\0' .. left
 end
 
@@ -317,6 +323,20 @@ for at = 1, #ballots, VALUES do
   answers[#answers + 1] = answer
 end
 
+-- Votes by type and the number of voters, for display alone: a key of theirs that is broken costs no vote. Both are
+-- forgotten with the tally.
+local function count_turnout()
+  for first = 1, #voters, UNPACKED do
+    redis.pcall('PFADD', ARGV[6], unpack(voters, first, min(first + UNPACKED - 1, #voters)))
+  end
+  for kind_of_vote, count in pairs(kinds) do
+    if redis.pcall('HINCRBY', ARGV[5], kind_of_vote, count) == count then  -- the first of its type
+      redis.pcall('PEXPIREAT', ARGV[5], hard + KEPT)
+      redis.pcall('PEXPIREAT', ARGV[6], hard + KEPT)
+    end
+  end
+end
+
 if #rows > 0 then
   for contestant, count in pairs(votes) do
     call('HINCRBY', KEYS[2], contestant, count)
@@ -330,6 +350,7 @@ if #rows > 0 then
     entry[9], entry[10] = 'j', pack(spent)
   end
   call('XADD', KEYS[3], '*', unpack(entry))
+  count_turnout()
 end
 if next(changed) then
   for field in pairs(changed) do

@@ -4,6 +4,7 @@
 -- KEYS[2] voided  hash: contestant id -> votes voided
 -- KEYS[3] ids     set: vote ids that are voided
 -- KEYS[4] stream  the shard's ballots
+-- KEYS[5] types   hash: vote type -> votes, for display alone: broken, it keeps no vote from being voided
 -- ARGV[1] window id
 -- ARGV[2] JSON: why, by whom, when
 -- ARGV[3..] four a vote: vote id, contestant id, weighted votes, JSON [vote id, contestant id, vote type, weighted votes]
@@ -24,6 +25,7 @@ for at = 3, #ARGV, 4 do
     if known then
       redis.call('HINCRBY', KEYS[1], ARGV[at + 1], '-' .. ARGV[at + 2])
       redis.call('HINCRBY', KEYS[2], ARGV[at + 1], ARGV[at + 2])
+      redis.pcall('HINCRBY', KEYS[5], cjson.decode(ARGV[at + 3])[3], '-' .. ARGV[at + 2])
     end
     rows[#rows + 1] = ARGV[at + 3]
   end
