@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from broadcast_sync.wire.server import ContestantInfo, RecentVote
@@ -208,6 +208,7 @@ def test_a_board_says_who_voted_how_where_it_is_known() -> None:
     assert (known.breakdown, known.unique_voters, known.contestant_count) == ({"free": 3}, 2, 1)
 
 
+@settings(deadline=None, max_examples=30)
 @given(st.lists(st.lists(st.integers(0, 30), min_size=TOP + 40, max_size=TOP + 40), min_size=1, max_size=5))
 def test_who_applies_every_vote_update_has_the_board(turns: list[list[int]]) -> None:
     """Whatever changes, also for contestants who come into the best hundred and leave it again."""
@@ -232,6 +233,7 @@ def test_who_missed_updates_has_every_row_again_after_a_round() -> None:
     assert seen == set(now.ranking.order[TOP:])
 
 
+@settings(deadline=None, max_examples=20)
 @given(st.integers(TOP + 1, TOP + 3 * OTHERS), st.integers(0, 10**6))
 def test_a_storm_of_changes_goes_out_bit_by_bit_and_in_the_end_whole(size: int, seed: int) -> None:
     line_up, sent, held = LineUp(singers(size)), Sent(size), dict[str, tuple[int, int]]()
