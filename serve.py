@@ -36,6 +36,10 @@ from broadcast_sync.bus.connect import VALKEY_ERRORS, connect, heed_cancellation
 from broadcast_sync.bus.keys import StageKeys
 from broadcast_sync.bus.leases import Lease
 from broadcast_sync.clock import EngineClock
+from broadcast_sync.control.osc import OscServer, check_osc
+from broadcast_sync.control.splices import check_rows
+from broadcast_sync.control.splicing import Splicing
+from broadcast_sync.control.tally import TallyRoute
 from broadcast_sync.engine.engines import Engines, open_engines
 from broadcast_sync.errors import StartError
 from broadcast_sync.hub import events
@@ -66,13 +70,14 @@ from broadcast_sync.show.director import Director
 from broadcast_sync.show.intake import CueIntake
 from broadcast_sync.show.machine import legal_events
 from broadcast_sync.show.mirror import StageMirror
+from broadcast_sync.show.operators import Operators
 from broadcast_sync.show.store import StageStore
 from broadcast_sync.show.views import armed_info, pending_info, reference_info, rundown_info, show_info
 from broadcast_sync.signatures import Signer
 from broadcast_sync.tokens import Tokens, control_secret, signing_key
 from broadcast_sync.wire.client import CueMessage, Vote
 from broadcast_sync.wire.prepared import Prepared
-from broadcast_sync.wire.server import CueLogRow, Tally
+from broadcast_sync.wire.server import ClockInfo, CueLogRow, Tally
 from clients.load import commands as load
 from clients.web import routes as pages
 from results import verify as verification
@@ -190,15 +195,21 @@ class Node:
         )
         self.tally = TallyReporter(
             client=valkey, keys=keys, clock=self.clock, node=self.id, report=self._report_node,
-            stage=self._view_stage, cues=lambda: self._cues, publish=self._publish_tally,
+            stage=self._view_stage, clock_info=self._clock_info, cues=lambda: self._cues, publish=self._publish_tally,
         )
-        self._collectors = (self.hub.metrics, self.ballots.metrics, TaskCollector())
+        self._osc = OscServer(settings.osc, self._intake.submit, self.clock) if settings.osc.enabled else None
+        self._collectors = [self.hub.metrics, self.ballots.metrics, TaskCollector(), *filter(None, [self._osc])]
+        operators = Operators(tokens, control_secret(settings), self.clock, settings)
         # the HTTP routes of the process: a wing adds its own here, and nowhere else
         self._table = OpenApi([
             *control_routes.endpoints(
-                self._intake, tokens, control_secret(settings), self.clock, settings,
-                lambda: self.mirror.stage, self.cue_log.recent,
+                self._intake, operators, self.clock, lambda: self.mirror.stage, self.cue_log.recent,
+                lambda: self.tally.last,
             ),
+            *Splicing(
+                settings.scte35.map, self._intake, operators, self.clock, lambda: self.mirror.stage
+            ).endpoints(),
+            *TallyRoute(operators, self.clock, lambda: self.tally.last, lambda: self.mirror.stage).endpoints(),
             *ResultRoutes(archive, lambda: self.mirror.stage).endpoints(),
             *Keys(signer).endpoints(),
             *rounds.endpoints(),
@@ -249,11 +260,15 @@ class Node:
             REGISTRY.register(collector)
         loops = asyncio.create_task(self._loops(), name="node")
         try:
+            if self._osc is not None:
+                await self._osc.start()
             ready = asyncio.create_task(self.mirror.wait_ready())
             await asyncio.wait({loops, ready}, return_when=asyncio.FIRST_COMPLETED)
             ready.cancel()
             yield loops
         finally:
+            if self._osc is not None:
+                await self._osc.stop()
             await self.hub.stop("the server is stopping")
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self.settings.server.stop_s):
@@ -308,7 +323,13 @@ class Node:
         return window.window_id if window else None
 
     def _report_node(self) -> NodeReport:
-        return NodeReport(self.hub.socket_count, self.hub.sent_share(), self.clock.now_ms())
+        return NodeReport(
+            self.hub.socket_count, self.hub.sent_share(), self.clock.now_ms(), self.hub.acked_share(),
+            self.mirror.degraded, self.clock.error_ms,
+        )
+
+    def _clock_info(self) -> ClockInfo:
+        return ClockInfo(round(self.clock.error_ms, 1), self.clock.healthy, self.clock.age_ms)
 
     def _report_director(self) -> DirectorReport:
         stage = self.mirror.stage
@@ -443,6 +464,8 @@ def set_up_logs(settings: Settings) -> None:
 async def serve_show(settings: Settings, *, rehearsal: bool) -> None:
     """Runs a node until SIGINT (at once) or SIGTERM (see Departure; in a rehearsal at once). Raises StartError."""
     check_guests(settings)
+    check_osc(settings.osc)
+    check_rows(settings.scte35.map)
     departure = Departure(_tell, force=settings.server.force_drain, gentle=not rehearsal)
     asyncio.get_running_loop().add_signal_handler(signal.SIGINT, departure.interrupt)
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, departure.terminate)

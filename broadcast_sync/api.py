@@ -69,6 +69,8 @@ class Answer(Struct, frozen=True):
     description: str
     example: Any = None
     media: str = JSON
+    also: tuple[str, ...] = ()
+    """Further media types that it may come in, as text."""
     headers: Mapping[str, str] = {}
     """Name -> what it says."""
 
@@ -112,7 +114,8 @@ class Endpoint(Struct, frozen=True, kw_only=True):
     schemes: tuple[str, ...] = ()
     """Security schemes of an entry whose handler admits by itself."""
     query: type[Struct] | None = None
-    body: type[Struct] | None = None
+    body: type[Any] | None = None
+    """A Struct, read as JSON; `str` for text, which the handler reads itself."""
     body_bytes: int = 4_096
     body_required: bool = True
     media: tuple[str, ...] = (JSON,)

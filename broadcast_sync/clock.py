@@ -13,6 +13,10 @@ STEP_MS: Final = 1_000
 """A measured difference beyond this is a clock step: it is reported and not followed."""
 SLEW_MS: Final = 5.0
 """The most that one correction moves the clock, once it has been set."""
+HEALTHY_MS: Final = 20.0
+"""What a healthy clock may be off: a cue is taken within this of its instant."""
+STALE_MS: Final = 35_000
+"""A clock that was not measured for so long is not called healthy; nodes measure every 10 s."""
 
 
 class Clock(Protocol):
@@ -28,8 +32,22 @@ class EngineClock:
         self._base_ms = time.time_ns() / 1e6 - time.monotonic_ns() / 1e6
         self._set = False
         self._last = 0
+        self._measured_ns: int | None = None
         self.offset_ms = 0.0
-        """The last measured difference engine - node, in milliseconds; what health pages show."""
+        """The last measured difference engine - node, in milliseconds."""
+        self.error_ms = 0.0
+        """What was left of it when this clock had been corrected; what health pages show."""
+
+    @property
+    def age_ms(self) -> int | None:
+        """How long ago the last measurement was; None before the first."""
+        return None if self._measured_ns is None else (time.monotonic_ns() - self._measured_ns) // 1_000_000
+
+    @property
+    def healthy(self) -> bool:
+        """True while this clock is known to agree with the engine's: measured lately, and within `HEALTHY_MS`."""
+        age = self.age_ms
+        return age is not None and age <= STALE_MS and abs(self.error_ms) <= HEALTHY_MS
 
     def now_ms(self) -> int:
         now = int(time.monotonic_ns() / 1e6 + self._base_ms)
@@ -46,12 +64,12 @@ class EngineClock:
         """
         middle_ms = (sent_ns + received_ns) / 2e6
         difference = engine_ms - (middle_ms + self._base_ms)
-        self.offset_ms = difference
-        if not self._set:
-            self._base_ms += difference
-            self._set = True
-            return True
-        if abs(difference) > STEP_MS:
+        self.offset_ms = self.error_ms = difference
+        self._measured_ns = received_ns
+        if self._set and abs(difference) > STEP_MS:
             return False
-        self._base_ms += max(-SLEW_MS, min(SLEW_MS, difference))
+        moved = max(-SLEW_MS, min(SLEW_MS, difference)) if self._set else difference
+        self._base_ms += moved
+        self.error_ms -= moved
+        self._set = True
         return True

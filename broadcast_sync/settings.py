@@ -75,6 +75,31 @@ class Control(Section, frozen=True):
     cues_per_second: Annotated[float, Meta(gt=0, le=1_000)] = 20.0
 
 
+class Osc(Section, frozen=True):
+    enabled: bool = False
+    host: Annotated[str, Meta(min_length=1, max_length=255)] = "127.0.0.1"
+    port: Port = 9010
+    allow: Annotated[list[str], Meta(max_length=256)] = []
+    reply_port: Port = 0
+    messages_per_second: Annotated[float, Meta(gt=0, le=100_000)] = 20.0
+    total_per_second: Annotated[float, Meta(gt=0, le=100_000)] = 100.0
+
+
+class SpliceRow(Struct, frozen=True, forbid_unknown_fields=True):
+    """Which cue is made of which SCTE 35 command. `out` (into the break, or out of it) narrows splice_insert,
+    `segmentation_type` time_signal; without it any will do."""
+
+    command: Literal["splice_insert", "time_signal"]
+    event: Annotated[str, Meta(min_length=1, max_length=64)]
+    data: dict[str, Any] = {}
+    out: bool | None = None
+    segmentation_type: Annotated[int, Meta(ge=0, le=255)] | None = None
+
+
+class Scte35(Section, frozen=True):
+    map: Annotated[list[SpliceRow], Meta(max_length=256)] = []
+
+
 Origin = Annotated[str, Meta(pattern=r"^(\*|null|[a-z][a-z0-9+.-]*://[^/]*/?)$", max_length=512)]
 HostName = Annotated[str, Meta(pattern=r"^(\*\.)?[^\s/:*]+$|^[0-9a-fA-F:.]+$", max_length=255)]
 
@@ -153,6 +178,8 @@ class Settings(Section, frozen=True):
     auth: Auth = Auth()
     show: Show = Show()
     control: Control = Control()
+    osc: Osc = Osc()
+    scte35: Scte35 = Scte35()
     hub: Hub = Hub()
     voting: Voting = Voting()
     ledger: Ledger = Ledger()

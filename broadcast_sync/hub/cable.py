@@ -67,6 +67,8 @@ class Subscription:
 
     __slots__ = ("_session", "channels", "format")
 
+    acked: Final = None  # ActionCable has no word for it
+
     def __init__(self, session: CableSession, format: wire.Addressed) -> None:
         self._session = session
         self.format: Final = format

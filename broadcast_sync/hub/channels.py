@@ -26,6 +26,10 @@ class Member(Protocol):
     """Channels subscribed to, each with the last position given. `Channels` keeps it."""
 
     @property
+    def acked(self) -> Place | None:
+        """How far in channel `show` its client says it has got; None if it has not said."""
+        ...
+    @property
     def format(self) -> Format: ...
     @property
     def ready(self) -> bool:

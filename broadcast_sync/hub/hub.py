@@ -150,6 +150,20 @@ class Hub:
                 sent += 1
         return sent / len(found.members)
 
+    def acked_share(self) -> float:
+        """The share of the open sockets of channel `show` whose client has acknowledged its last message; 1.0 when
+        there are none. Clients that never acknowledge (ActionCable apps, event streams) count as missing."""
+        found = self.channels.get(SHOW)
+        if found is None:
+            return 1.0
+        epoch, last = self.position(SHOW)
+        acked = 0
+        for member in found.members:
+            place = member.acked
+            if place is not None and place[1] >= last and place[0] == epoch:
+                acked += 1
+        return acked / len(found.members)
+
     def start(self) -> None:
         """Starts the fan-out, the timers and the cable's heart in the running loop."""
         loop = asyncio.get_running_loop()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 
 import msgspec
 import structlog
-from msgspec import Struct
+from msgspec import UNSET, Struct
 
 from broadcast_sync.errors import Refusal
 from broadcast_sync.wire.client import ClientMessage
@@ -131,6 +131,8 @@ class Router:
             session.bad(Refusal("BAD_MESSAGE", _explain(error)), *identify(codec, payload))
             return
         route.count += 1
+        if head.ack is not UNSET:
+            session.acknowledge(head.ack)
         try:
             if route.roles or route.paths is not None:
                 route.check(session, received_ms)

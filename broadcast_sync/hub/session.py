@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Final, Protocol
 from msgspec import UNSET
 
 from broadcast_sync.errors import Refusal
-from broadcast_sync.hub.channels import Place
+from broadcast_sync.hub.channels import SHOW, Place
 from broadcast_sync.hub.closes import CLOSES, DRAINING, SLOW_CONSUMER, TOO_MANY_BAD
 from broadcast_sync.hub.outbox import Key, Outbox, Progress
 from broadcast_sync.hub.router import identify
 from broadcast_sync.tokens import Identity
+from broadcast_sync.wire.client import Position
 from broadcast_sync.wire.codecs import Codec
 from broadcast_sync.wire.delivery import DELIVERY, Delivery
 from broadcast_sync.wire.formats import Format
@@ -57,9 +58,10 @@ class Session:
     """
 
     __slots__ = (
-        "_bad", "_control", "_endpoint", "_flow", "_hub", "_outbox", "_paused", "address", "auth_by", "channels",
-        "close_by", "close_code", "expires_at", "format", "id", "identity", "is_open", "look_at", "next_ping",
-        "opened_at", "path", "pending", "progress", "ready", "received", "unanswered", "wake_at", "whole_by", "write",
+        "_bad", "_control", "_endpoint", "_flow", "_hub", "_outbox", "_paused", "acked", "address", "auth_by",
+        "channels", "close_by", "close_code", "expires_at", "format", "id", "identity", "is_open", "look_at",
+        "next_ping", "opened_at", "path", "pending", "progress", "ready", "received", "unanswered", "wake_at",
+        "whole_by", "write",
     )
 
     def __init__(
@@ -76,6 +78,8 @@ class Session:
         self.identity: Identity | None = None
         self.channels: dict[str, Place] = {}
         """Channels subscribed to, each with the last position given."""
+        self.acked: Place | None = None
+        """How far in channel `show` the client says it has got."""
         self.is_open = True
         self.ready = True
         self.close_code = 0
@@ -203,6 +207,16 @@ class Session:
     def understand(self, payload: bytes, received_ms: int) -> None:
         """Takes a whole message that this client may send."""
         self._hub.router.dispatch(self, payload, received_ms)
+
+    def acknowledge(self, acks: dict[str, Position]) -> None:
+        """Notes how far the client says it has got. What it was never sent is not believed; an older position than
+        one it has named before is passed over."""
+        said, given, before = acks.get(SHOW), self.channels.get(SHOW), self.acked
+        if said is None or given is None or said.epoch != given[0] or said.offset > given[1]:
+            return
+        if before is None or before[0] != given[0] or before[1] < said.offset:
+            # the place of the last message is one object for all; only who lags behind has one of their own
+            self.acked = given if said.offset == given[1] else (given[0], said.offset)
 
     def pong(self) -> None:
         self.unanswered = 0

@@ -179,6 +179,7 @@ def _response(answer: Answer, shapes: _Shapes) -> dict[str, Any]:
     if answer.body is not None:
         shape = TEXT if answer.body is str else shapes.of(answer.body)
         made["content"] = {answer.media: {"schema": shape} | _example(answer.example)}
+        made["content"] |= {media: {"schema": TEXT} for media in answer.also}
     if answer.headers:
         made["headers"] = {name: {"description": text, "schema": TEXT} for name, text in answer.headers.items()}
     return made

@@ -14,18 +14,35 @@ from redis.asyncio import Redis
 from broadcast_sync.bus.connect import VALKEY_ERRORS, heed_cancellation
 from broadcast_sync.bus.keys import StageKeys
 from broadcast_sync.clock import Clock
-from broadcast_sync.wire.server import ArmedInfo, CueLogRow, PendingInfo, ReferenceInfo, RundownInfo, Tally
+from broadcast_sync.wire.server import (
+    ArmedInfo,
+    ClockInfo,
+    CueLogRow,
+    NodeInfo,
+    PendingInfo,
+    ReferenceInfo,
+    RundownInfo,
+    Tally,
+)
 
 STALE_MS: Final = 5_000
 INTERVAL_S: Final = 1.0
 
 
 class NodeReport(Struct, frozen=True):
-    """One process: its sockets, and how many of them were sent the newest message of channel `show`."""
+    """One process: its sockets, and the shares of them that were sent the newest message of channel `show` and have
+    acknowledged it."""
 
     sockets: int
     applied: float
     at_ms: int
+    acked: float = 0.0
+    degraded: bool = False
+    clock_offset_ms: float = 0.0
+
+    def info(self, node: str) -> NodeInfo:
+        """As the control room sees it."""
+        return NodeInfo(node, self.sockets, self.applied, self.acked, self.degraded, round(self.clock_offset_ms, 1))
 
 
 class DirectorReport(Struct, frozen=True):
@@ -59,12 +76,18 @@ _director = msgspec.json.Decoder(DirectorReport)
 DIRECTOR_FIELD: Final = "director"
 
 
-def merge(reports: list[NodeReport]) -> tuple[int, float]:
-    """Sockets of all nodes, and the share of them that has the newest message."""
-    sockets = sum(report.sockets for report in reports)
+def merge(nodes: list[NodeInfo]) -> tuple[int, float, float]:
+    """Sockets of all nodes, and the shares of them that were sent the newest message and have acknowledged it."""
+    sockets = sum(node.sockets for node in nodes)
     if not sockets:
-        return 0, 1.0
-    return sockets, round(sum(report.sockets * report.applied for report in reports) / sockets, 4)
+        return 0, 1.0, 1.0
+    applied = sum(node.sockets * node.applied for node in nodes) / sockets
+    return sockets, round(applied, 4), round(sum(node.sockets * node.acked for node in nodes) / sockets, 4)
+
+
+def last_lateness_ms(cues: list[CueLogRow]) -> int | None:
+    """The lateness of the last cue that was taken; `cues` are newest first."""
+    return next((cue.lateness_ms for cue in cues if cue.outcome == "executed"), None)
 
 
 class TallyReporter:
@@ -83,6 +106,7 @@ class TallyReporter:
         node: str,
         report: Callable[[], NodeReport],
         stage: Callable[[], StageView],
+        clock_info: Callable[[], ClockInfo],
         cues: Callable[[], list[CueLogRow]],
         publish: Callable[[Tally], None],
     ) -> None:
@@ -92,9 +116,16 @@ class TallyReporter:
         self._node = node
         self._report = report
         self._stage = stage
+        self._clock_info = clock_info
         self._cues = cues
         self._publish = publish
         self._last_director = DirectorReport(0.0, 0, 0, "PENDING", 0)
+        self._last: Tally | None = None
+
+    @property
+    def last(self) -> Tally | None:
+        """The last tally; None until there is one, at most a second or so after the start."""
+        return self._last
 
     @property
     def director(self) -> DirectorReport:
@@ -105,30 +136,31 @@ class TallyReporter:
         """Runs until cancelled."""
         while True:
             heed_cancellation()
-            self._publish(self._tally(*await self._exchange()))
+            self._last = self._tally(*await self._exchange())
+            self._publish(self._last)
             await asyncio.sleep(INTERVAL_S - self._clock.now_ms() % 1000 / 1000)
 
     async def leave(self) -> None:
         """Takes this node out of the tally; called at a clean stop."""
         await self._client.hdel(self._keys.nodes, self._node)
 
-    async def _exchange(self) -> tuple[list[NodeReport], bool]:
+    async def _exchange(self) -> tuple[list[NodeInfo], bool]:
         own = self._report()
         try:
             await self._client.hset(self._keys.nodes, self._node, msgspec.json.encode(own))
             found: Any = await self._client.hgetall(self._keys.nodes)
             await self._forget(found, own.at_ms)
         except VALKEY_ERRORS:
-            return [own], True  # the mirror has logged the outage
-        fresh = [own]
+            return [own.info(self._node)], True  # the mirror has logged the outage
+        fresh = [own.info(self._node)]
         for name, value in found.items():
             if name.decode() == DIRECTOR_FIELD:
                 self._last_director = _director.decode(value)
             elif name.decode() != self._node:
                 report = _reports.decode(value)
                 if own.at_ms - report.at_ms <= STALE_MS:
-                    fresh.append(report)
-        return fresh, False
+                    fresh.append(report.info(name.decode()))
+        return sorted(fresh, key=lambda node: node.node), False
 
     async def _forget(self, found: dict[bytes, bytes], now_ms: int) -> None:
         gone = [
@@ -138,9 +170,9 @@ class TallyReporter:
         if gone:
             await self._client.hdel(self._keys.nodes, *gone)
 
-    def _tally(self, reports: list[NodeReport], cut_off: bool) -> Tally:
-        sockets, applied = merge(reports)
-        stage = self._stage()
+    def _tally(self, nodes: list[NodeInfo], cut_off: bool) -> Tally:
+        sockets, applied, acked = merge(nodes)
+        stage, cues = self._stage(), self._cues()
         director = self._last_director
         return Tally(
             revision=stage.revision,
@@ -153,13 +185,17 @@ class TallyReporter:
             legal=stage.legal,
             total_votes=director.total_votes,
             degraded=stage.degraded or cut_off,
-            cues=self._cues(),
+            cues=cues,
             streams=stage.streams,
             armed=stage.armed,
             pending=stage.pending,
             rundown=stage.rundown,
             reference=stage.reference,
             rehearsal=stage.rehearsal,
+            acked=acked,
+            nodes=nodes,
+            clock=self._clock_info(),
+            last_lateness_ms=last_lateness_ms(cues),
         )
 
 

@@ -17,6 +17,7 @@ recent.py     PURE: the last must-arrive events, for those who come back
 outages.py    what counts as an engine outage, and how it is waited out
 director.py   the lease holder's duties: warn, close, settle, advance
 cuelog.py     cue records: from the stream to PostgreSQL, and the last of them to the consoles
+operators.py  who may ask over HTTP
 routes.py     POST /control/cues, GET /control/state
 showfile.py   PURE: show files, TOML or JSON
 catalogue.py  shows in PostgreSQL

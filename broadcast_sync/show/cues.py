@@ -152,6 +152,12 @@ def simple_command(event: str, data: EventData) -> Command | None:
     return make(data) if make else None
 
 
+def take_id(event: str, take_no: int) -> str:
+    """The cueId of take `take_no` of an event, for those who cannot make up ids. Events that there are leave it well
+    below 64 characters."""
+    return f"{event}#{take_no}"
+
+
 def data_json(data: dict[str, Any] | None) -> Raw:
     """The cue's data for the log. What JSON cannot say (MessagePack extensions) is logged as null: the cue log
     must take every cue, the refused ones above all."""

@@ -1,7 +1,7 @@
 """Cues over HTTP: `POST /control/cues` for buttons and automation, `POST /api/admin/advance-slot` for one of them by
 name, `GET /control/state` for what is legal now.
 
-A request is let in by a token with the role `control`, or by a signature of the shared secret (see signing.py).
+A request is let in by a token with the role `control`, or by a signature of the shared secret (see operators.py).
 Errors are `{"code", "message", "retryable", ...}` with the status of their code.
 """
 
@@ -16,36 +16,40 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from broadcast_sync.api import Answer, Endpoint, endpoint
-from broadcast_sync.bearer import REFUSES, Bearer
+from broadcast_sync.bearer import REFUSES
 from broadcast_sync.clock import Clock
 from broadcast_sync.errors import Refusal
 from broadcast_sync.http import explain, json_response, read_body
 from broadcast_sync.ids import uuid7
-from broadcast_sync.settings import Settings
-from broadcast_sync.show.cues import Id
+from broadcast_sync.show.cues import Id, take_id
 from broadcast_sync.show.intake import CueIntake
 from broadcast_sync.show.machine import legal_events
 from broadcast_sync.show.model import Stage
+from broadcast_sync.show.operators import SCHEMES, Operators
 from broadcast_sync.show.outages import ENGINE_ERRORS
-from broadcast_sync.show.signing import SIGNATURE_HEADER, TIMESTAMP_HEADER, check, cue_id_of
 from broadcast_sync.show.views import state_update
-from broadcast_sync.tokens import Tokens
 from broadcast_sync.wire.client import ClientId, CueMessage
-from broadcast_sync.wire.server import CueAck, CueLogRow, StateUpdate
+from broadcast_sync.wire.server import CueAck, CueLogRow, StateUpdate, Tally
 
 BODY_BYTES: Final = 16_384
 BODY_S: Final = 5.0
 CUES_SHOWN: Final = 20
-SIGNED_BY: Final = "signature"
-"""Who a signed cue is by, in the cue log: the holder of the secret."""
 
 
 class ControlState(Struct, frozen=True, rename="camel"):
-    """What `GET /control/state` answers."""
+    """What `GET /control/state` answers. `tally` is the last one, null in the first second of a node."""
 
     state: StateUpdate
     legal: tuple[str, ...]
     cues: list[CueLogRow]
+    tally: Tally | None
+
+
+class Cue(CueMessage, frozen=True):
+    """A CUE over HTTP. A button that sends the same text at each press has no id to make up: `takeNo` makes its cueId
+    `EVENT#takeNo`, so that however often it is pressed within a show, that take is one cue. Not beside a `cueId`."""
+
+    take_no: Annotated[int, Meta(ge=0, le=999_999)] | None = None
 
 
 class AdvanceRequest(Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
@@ -62,23 +66,22 @@ class AdvanceRequest(Struct, frozen=True, rename="camel", forbid_unknown_fields=
 class _Nested(Struct, frozen=True):
     """A CUE as a socket message may be shaped: its fields under `data`."""
 
-    data: CueMessage
+    data: Cue
 
 
 class _Doors:
     """The handlers and what they share."""
 
     def __init__(
-        self, intake: CueIntake, tokens: Tokens, secret: bytes, clock: Clock, settings: Settings,
-        stage: Callable[[], Stage], recent: Callable[[int], Awaitable[list[CueLogRow]]],
+        self, intake: CueIntake, operators: Operators, clock: Clock, stage: Callable[[], Stage],
+        recent: Callable[[int], Awaitable[list[CueLogRow]]], tally: Callable[[], Tally | None],
     ) -> None:
         self._intake = intake
-        self._bearer = Bearer(tokens, settings.show.organisation, "control")
-        self._secret = secret
+        self._operators = operators
         self._clock = clock
-        self._settings = settings
         self._stage = stage
         self._recent = recent
+        self._tally = tally
 
     async def cue(self, request: Request) -> CueAck:
         """One cue; 200 with the data of its CUE_ACK. A refusal carries the cueId it answers."""
@@ -93,7 +96,7 @@ class _Doors:
         cue_id: str | None = None
         try:
             body = await read_body(request, BODY_BYTES, BODY_S)
-            by, fallback_id = self._admit(request, body)
+            by, fallback_id = self._operators.admit(request, body)
             cue = read(body)
             cue_id = cue.cue_id or fallback_id or str(uuid7(received_ms))
             return await self._intake.submit(
@@ -105,38 +108,28 @@ class _Doors:
             raise
 
     async def state(self, request: Request) -> ControlState:
-        """The stage, the events that can be accepted now and the last cues."""
-        self._admit(request, b"")
+        """The stage, the events that can be accepted now, the last cues and the last tally."""
+        self._operators.admit(request)
         stage = self._stage()
         try:
             cues = await self._recent(CUES_SHOWN)
         except ENGINE_ERRORS:
             raise Refusal("TRY_AGAIN", "The cue log cannot be read just now.") from None
-        return ControlState(state_update(stage), legal_events(stage), cues)
-
-    def _admit(self, request: Request, body: bytes) -> tuple[str, str | None]:
-        """Who asks, and the cueId that a signature stands for. Raises Refusal."""
-        signature = request.headers.get(SIGNATURE_HEADER)
-        if signature is not None:
-            timestamp = request.headers.get(TIMESTAMP_HEADER, "")
-            window_s = self._settings.control.signature_window_s
-            check(self._secret, timestamp, signature, body, self._clock.now_ms(), window_s)
-            return SIGNED_BY, cue_id_of(signature)
-        return self._bearer.admit(request).user_id, None
+        return ControlState(state_update(stage), legal_events(stage), cues, self._tally())
 
 
 def endpoints(
-    intake: CueIntake, tokens: Tokens, secret: bytes, clock: Clock, settings: Settings,
-    stage: Callable[[], Stage], recent: Callable[[int], Awaitable[list[CueLogRow]]],
+    intake: CueIntake, operators: Operators, clock: Clock, stage: Callable[[], Stage],
+    recent: Callable[[int], Awaitable[list[CueLogRow]]], tally: Callable[[], Tally | None],
 ) -> list[Endpoint]:
-    """The HTTP doors of the control room. `stage` is the node's live copy, `recent` reads the cue log's end."""
-    doors = _Doors(intake, tokens, secret, clock, settings, stage, recent)
-    schemes = ("bearer", "signature")
+    """The HTTP doors of the control room. `stage` and `tally` are the node's live copies, `recent` reads the cue log's
+    end."""
+    doors = _Doors(intake, operators, clock, stage, recent, tally)
     return [
         endpoint(
-            "POST", "/control/cues", "One cue", doors.cue, tag="control", schemes=schemes,
+            "POST", "/control/cues", "One cue", doors.cue, tag="control", schemes=SCHEMES,
             description="Any content type will do: a button that sends static text must work.",
-            body=CueMessage, reads=False, example={"event": "VOTING_EXTEND", "data": {"seconds": 30}},
+            body=Cue, reads=False, example={"event": "VOTING_EXTEND", "takeNo": 1, "data": {"seconds": 30}},
             answers={200: Answer(CueAck, "Taken.", CueAck("q1", 7, "2026-11-21T20:15:00.123Z", 3, False))},
             refuses=(
                 *REFUSES, "RATE_LIMIT", "UNSUPPORTED", "STALE_REVISION", "CUE_REJECTED", "TIMECODE_INVALID", "BUSY",
@@ -145,7 +138,7 @@ def endpoints(
         ),
         endpoint(
             "POST", "/api/admin/advance-slot", "Lock the slot, decide it, open the next", doors.advance, tag="control",
-            schemes=schemes, body=AdvanceRequest, body_required=False, reads=False,
+            schemes=SCHEMES, body=AdvanceRequest, body_required=False, reads=False,
             example=AdvanceRequest(cue_id="advance-12", duration=600),
             description="Answers when the slot is locked. Its winner is known when its votes are certified, some "
             "seconds later; then SLOT_DECIDED goes out and the next slot opens by itself. Any content type will do.",
@@ -154,7 +147,7 @@ def endpoints(
         ),
         endpoint(
             "GET", "/control/state", "The stage, the cues that can be accepted now, the last ones", doors.state,
-            tag="control", schemes=schemes, answers={200: Answer(ControlState, "As this node knows it.")},
+            tag="control", schemes=SCHEMES, answers={200: Answer(ControlState, "As this node knows it.")},
             refuses=(*REFUSES, "TRY_AGAIN"),
         ),
     ]
@@ -167,10 +160,19 @@ def _cue(body: bytes) -> CueMessage:
         if isinstance(raw, dict) and raw.get("type", "CUE") != "CUE":
             raise Refusal("UNSUPPORTED", "This address takes messages of type CUE only.")
         if isinstance(raw, dict) and "event" not in raw and "data" in raw:
-            return msgspec.convert(raw, _Nested).data
-        return msgspec.convert(raw, CueMessage)
+            return _named(msgspec.convert(raw, _Nested).data)
+        return _named(msgspec.convert(raw, Cue))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Refusal("BAD_MESSAGE", explain(error)) from None
+
+
+def _named(cue: Cue) -> CueMessage:
+    """The cue, with the cueId that its take number stands for."""
+    if cue.take_no is None:
+        return cue
+    if cue.cue_id is not None:
+        raise Refusal("BAD_MESSAGE", "Give a cueId or a takeNo, not both.")
+    return msgspec.structs.replace(cue, cue_id=take_id(cue.event, cue.take_no))
 
 
 def _advance(body: bytes) -> CueMessage:

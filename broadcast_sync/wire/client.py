@@ -94,10 +94,12 @@ class CueMessage(ClientMessage, frozen=True):
 
 
 class Head(Struct, frozen=True):
-    """What is read first of any message: its type, and its nested fields if it has them."""
+    """What is read first of any message: its type, its nested fields if it has them, and `ack`: how far the client has
+    got in its channels, which any message may take along."""
 
     type: Annotated[str, Meta(min_length=1, max_length=64)]
     data: Raw | UnsetType = UNSET
+    ack: Annotated[dict[str, Position], Meta(max_length=64)] | UnsetType = UNSET
 
 
 def convert_data(data: dict[str, Any] | None, to: type[Any]) -> Any:

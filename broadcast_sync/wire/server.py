@@ -380,8 +380,30 @@ class RundownInfo(Struct, frozen=True, rename="camel"):
     items: list[RundownItemInfo]
 
 
+class NodeInfo(Struct, frozen=True, rename="camel"):
+    """One process: its sockets, the shares of them that were sent the newest message of the show and have acknowledged
+    it, whether it is cut off from the engine, and by how much its clock disagrees with the engine's."""
+
+    node: str
+    sockets: int
+    applied: float
+    acked: float
+    degraded: bool
+    clock_offset_ms: float
+
+
+class ClockInfo(Struct, frozen=True, rename="camel"):
+    """The clock of the node that says so: `offsetMs` from the engine's, as measured `ageMs` ago (null: never yet);
+    `healthy` while that is recent and small."""
+
+    offset_ms: float
+    healthy: bool
+    age_ms: int | None = None
+
+
 class Tally(Data, frozen=True):
-    """`applied` is the share of this node's sockets sent `revision`; `recount` is EQUAL, PENDING or DIFFERS.
+    """`applied` is the share of all sockets sent `revision`, `acked` of those whose client has said that it has it;
+    `recount` is EQUAL, PENDING or DIFFERS. `lastLatenessMs` is that of the last cue taken, null before any.
 
     `state` is `voting` of the show; `legal` the cue events that would be accepted now; `ledger_lag` in votes. `streams`
     is OK, ALARM (votes that wait for the ledger fill half of their memory) or FULL (ballots get TRY_AGAIN). `armed` are
@@ -407,6 +429,10 @@ class Tally(Data, frozen=True):
     rundown: RundownInfo | None = None
     reference: ReferenceInfo | None = None
     rehearsal: bool = False
+    acked: float = 0.0
+    nodes: list[NodeInfo] = []
+    clock: ClockInfo = ClockInfo(0.0, False)
+    last_lateness_ms: int | None = None
 
 
 class CueLogRow(Struct, frozen=True, rename="camel"):

@@ -19,14 +19,15 @@ from uuid import uuid4
 import msgspec
 from msgspec import UNSET, Raw
 
-from broadcast_sync.wire.client import CueMessage, Ping, RequestUpdate, Subscribe, Vote
+from broadcast_sync.wire.client import CueMessage, Ping, Position, RequestUpdate, Subscribe, Vote
+from broadcast_sync.wire.delivery import Delivery
 from broadcast_sync.wire.server import CueAck, Error, LiveResults, ResultsReady, StateUpdate, VoteAck, WindowInfo
 from broadcast_sync.wire.times import parse_iso
 from clients.python.connection import BACKOFF, Backoff
 from clients.python.errors import ConnectionEnded
 from clients.python.inbox import Inbox
 from clients.python.link import LOST_POSITION, Link, Token
-from clients.python.messages import Message, decode, encode
+from clients.python.messages import Message, decode, encode, with_acks
 from clients.python.offset import ClockOffset
 from clients.python.positions import Positions
 from clients.python.requests import PATIENCE, Patience, Requests
@@ -35,6 +36,8 @@ NO_WINDOW_MS: Final = 30_000.0
 """How long a vote is tried while no window is known."""
 CLOCK_BURST_S: Final = (0.0, 0.1, 0.3, 1.0)
 CLOCK_AGAIN_S: Final = 60.0
+ACK_WITHIN_S: Final = 5.0
+"""What must arrive is acknowledged within this, each client in its own time: a million at once would be a flood."""
 GREETED: Final = frozenset({"show", "results", "control"})
 """Channels that the server subscribes a new connection to by itself, with a snapshot."""
 TOKEN_CODES: Final = frozenset({"UNAUTHENTICATED", "TOKEN_EXPIRED"})
@@ -72,6 +75,10 @@ class BroadcastSyncClient:
         self._positions = Positions()
         self._clock = ClockOffset()
         self._pings: asyncio.TimerHandle | None = None
+        self._random = random
+        self._unacked: dict[str, Position] = {}
+        """How far we have got in channels since the server was told last."""
+        self._ack: asyncio.TimerHandle | None = None
         self._requests = Requests(self._send_request, self.now_ms, random, patience)
         self._callbacks: dict[str, list[Callable[[Message], None]]] = {}
         self._live = asyncio.Event()
@@ -191,7 +198,7 @@ class BroadcastSyncClient:
 
     def request_update(self) -> bool:
         """Asks for the current state and board; False if there is no connection to ask on."""
-        return self._link.send(encode(RequestUpdate()))
+        return self._send(encode(RequestUpdate()))
 
     async def _ask(self, id: str, text: str, deadline_ms: Callable[[], float]) -> Any:
         if self._link.ended is not None:
@@ -199,7 +206,27 @@ class BroadcastSyncClient:
         return await self._requests.add(id, text, deadline_ms)
 
     def _send_request(self, text: str) -> bool:
-        return self._link.live and self._link.send(text)
+        return self._link.live and self._send(text)
+
+    def _send(self, text: str) -> bool:
+        """Any message takes along what has arrived since the last one."""
+        sent = self._link.send(with_acks(text, self._unacked) if self._unacked else text)
+        if sent:
+            self._nothing_to_ack()
+        return sent
+
+    def _acknowledge(self, channel: str, position: Position) -> None:
+        """Without a message of its own in the meantime, a PING tells the server within `ACK_WITHIN_S`."""
+        self._unacked[channel] = position
+        if self._ack is None:
+            wait_s = ACK_WITHIN_S * self._random()
+            self._ack = asyncio.get_running_loop().call_later(wait_s, lambda: self._send(encode(Ping(local_ms()))))
+
+    def _nothing_to_ack(self) -> None:
+        self._unacked.clear()
+        if self._ack is not None:
+            self._ack.cancel()
+            self._ack = None
 
     def _hard_close(self) -> Callable[[], float]:
         """The hard close of the window a vote is meant for, followed if the window is extended or closed early."""
@@ -230,7 +257,7 @@ class BroadcastSyncClient:
         since = self._positions.since()
         wanted = [name for name in self._channels if name in since or name not in GREETED]
         if wanted:
-            self._link.send(encode(Subscribe(wanted, since)))
+            self._send(encode(Subscribe(wanted, since)))
         self._requests.flush()
 
     def lost(self, code: int | None) -> None:
@@ -258,11 +285,11 @@ class BroadcastSyncClient:
                 _log.warning("a message that cannot be read was left out: %s", error)
             return
         channel, epoch, offset = message.channel, message.epoch, message.offset
-        if (
-            channel is not None and epoch is not None and offset is not None
-            and not self._positions.is_new(channel, epoch, offset)
-        ):
-            return
+        if channel is not None and epoch is not None and offset is not None:
+            if not self._positions.is_new(channel, epoch, offset):
+                return
+            if message.delivery is Delivery.MUST_ARRIVE:
+                self._acknowledge(channel, Position(epoch, offset))
         handler = _HANDLERS.get(message.type)
         if handler is not None:
             handler(self, message.data)
@@ -287,7 +314,7 @@ class BroadcastSyncClient:
     # --- what arrives -----------------------------------------------------------------------------------------
 
     def _ping(self, number: int) -> None:
-        self._link.send(encode(Ping(local_ms())))
+        self._send(encode(Ping(local_ms())))
         gap = CLOCK_BURST_S[number + 1] if number + 1 < len(CLOCK_BURST_S) else CLOCK_AGAIN_S
         self._pings = asyncio.get_running_loop().call_later(gap, self._ping, number + 1)
 
@@ -295,6 +322,7 @@ class BroadcastSyncClient:
         if self._pings is not None:
             self._pings.cancel()
             self._pings = None
+        self._nothing_to_ack()
 
     def _on_welcome(self, data: Any) -> None:
         self._clock.guess(parse_iso(data.server_time), local_ms())
@@ -308,6 +336,8 @@ class BroadcastSyncClient:
 
     def _on_subscribed(self, data: Any) -> None:
         self._positions.subscribed(data.channel, data.epoch, data.offset, recovered=data.recovered)
+        if not data.recovered:  # the snapshot that follows stands for this position
+            self._acknowledge(data.channel, Position(data.epoch, data.offset))
 
     def _on_state(self, data: Any) -> None:
         self.state = data

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 
-from broadcast_sync.wire.client import ClientMessage
+from broadcast_sync.wire.client import ClientMessage, Position
 from broadcast_sync.wire.delivery import DELIVERY, Delivery
 from broadcast_sync.wire.server import SERVER_MESSAGES, Data
 
@@ -55,6 +56,11 @@ def decode(payload: str | bytes) -> Message:
         None if head.epoch is UNSET else head.epoch,
         None if head.offset is UNSET else head.offset,
     )
+
+
+def with_acks(text: str, acks: Mapping[str, Position]) -> str:
+    """An encoded message that takes along how far its sender has got in each channel."""
+    return f'{text[:-1]},"ack":{msgspec.json.encode(acks).decode()}}}'
 
 
 def encode(message: ClientMessage) -> str:

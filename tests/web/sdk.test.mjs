@@ -420,6 +420,14 @@ test("what must arrive is acknowledged with the next message, or by a PING of it
   assert.deepEqual(socket.of("PING").slice(pings).map((m) => m.ack), [{ show: { epoch: "e1", offset: 8 } }]);
 });
 
+test("the snapshot that greets a newcomer is acknowledged as the position that it stands for", async () => {
+  const { show, network } = await open();
+  const socket = network.last();
+  socket.say("SUBSCRIBED", { channel: "show", recovered: false, epoch: "e1", offset: 9 });
+  show.requestUpdate();
+  assert.deepEqual(socket.of("REQUEST_UPDATE")[0].ack, { show: { epoch: "e1", offset: 9 } });
+});
+
 test("boards and replies are not acknowledged", async () => {
   const { network, time } = await open();
   const socket = network.last();

@@ -369,7 +369,10 @@ export class BroadcastSync {
 
   /** Any message takes the acknowledgements along; without one within a few seconds a PING does. */
   _acknowledge({ type, channel, epoch, offset }) {
-    if (!MUST_ARRIVE.has(type) || channel === undefined || offset === undefined) return;
+    if (MUST_ARRIVE.has(type) && channel !== undefined && offset !== undefined) this._reached(channel, epoch, offset);
+  }
+
+  _reached(channel, epoch, offset) {
     this._unacked.set(channel, { epoch, offset });
     if (!this._timers.has("ack")) this._after("ack", ACK_WITHIN_MS * this._random(), () => this._ping());
   }
@@ -460,7 +463,9 @@ export class BroadcastSync {
    * resume from is the server's, and the snapshot itself may carry an offset at or below it.
    */
   _subscribed({ channel, recovered, epoch, offset }) {
-    if (!recovered) this._positions.set(channel, { epoch, offset, seen: -1 });
+    if (recovered) return;
+    this._positions.set(channel, { epoch, offset, seen: -1 });
+    this._reached(channel, epoch, offset);
   }
 
   _planReconnect(afterMs) {

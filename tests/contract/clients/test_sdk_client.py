@@ -69,6 +69,24 @@ async def test_it_follows_the_show(server: SmallServer) -> None:
         await show.vote("c01")
 
 
+@pytest.mark.parametrize("asking", [False, True])
+async def test_what_must_arrive_is_acknowledged_once(asking: bool, server: SmallServer) -> None:
+    def acked() -> list[int]:
+        return [message["ack"]["show"]["offset"] for message in server.messages if "ack" in message]
+
+    # with a random of 1 its own PING is 5 s away: another message takes the position along
+    async with client(server, random=lambda: float(asking)) as show:
+        await show.wait_live()
+        warnings = Seen(show, "WARNING")
+        for offset in (1, 2):
+            server.publish(Warning_("1_MINUTE", 60))
+            await warnings.wait(offset)
+            if asking:
+                show.request_update()
+            await server.wait_for(lambda: offset in acked())  # noqa: B023 - awaited in this turn
+    assert acked().count(1) <= 1 and acked()[-1] == 2
+
+
 async def test_a_vote_is_acked(server: SmallServer) -> None:
     async with client(server, token="good") as show:
         ack = await show.vote("c02", metadata={"a": 1})

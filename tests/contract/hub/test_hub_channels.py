@@ -165,6 +165,32 @@ async def test_the_share_that_was_sent_the_last_event(rig: Rig) -> None:
     assert rig.hub.sent_share() == 0.75
 
 
+async def test_the_share_that_has_acknowledged_the_last_event(rig: Rig) -> None:
+    assert rig.hub.acked_share() == 1.0
+    clients = [await rig.joined() for _ in range(4)]
+    rig.emit(Warning_("w", 1))
+    rig.emit(Warning_("w", 2))
+    await rig.settled()
+    assert rig.hub.acked_share() == 0.0
+    epoch, last = rig.hub.position("show")
+    for client, said in zip(clients, (
+        {"show": {"epoch": epoch, "offset": last}},
+        {"show": {"epoch": epoch, "offset": last - 1}},
+        {"show": {"epoch": epoch, "offset": last + 1}},
+        {"show": {"epoch": "another", "offset": last}, "results": {"epoch": epoch, "offset": last}},
+    ), strict=True):
+        await client.ask({"type": "PING", "t0": 1, "ack": said}, "PONG")
+    assert rig.hub.acked_share() == 0.25
+    await clients[1].ask({"type": "PING", "t0": 1, "ack": {"show": {"epoch": epoch, "offset": last}}}, "PONG")
+    assert rig.hub.acked_share() == 0.5
+    # an older position takes nothing back, and all who are up to date share one object
+    await clients[1].ask({"type": "PING", "t0": 1, "ack": {"show": {"epoch": epoch, "offset": last - 1}}}, "PONG")
+    assert rig.hub.acked_share() == 0.5
+    assert rig.session(clients[0]).acked is rig.session(clients[1]).acked
+    rig.emit(Warning_("w", 3))
+    assert rig.hub.acked_share() == 0.0
+
+
 async def test_more_events_than_can_wait_send_clients_away_to_resume(rig: Rig) -> None:
     client = await rig.joined()
     for number in range(MAX_WAITING + 1):

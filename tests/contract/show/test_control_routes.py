@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator
 from typing import Any
@@ -12,20 +13,23 @@ from redis.asyncio import Redis
 from broadcast_sync.api import application
 from broadcast_sync.bus.keys import StageKeys
 from broadcast_sync.clock import EngineClock
+from broadcast_sync.control.tally import TallyRoute
 from broadcast_sync.settings import Settings
 from broadcast_sync.show.cues import CueRecord
 from broadcast_sync.show.intake import CueIntake
 from broadcast_sync.show.model import Stage
+from broadcast_sync.show.operators import Operators
 from broadcast_sync.show.routes import endpoints
 from broadcast_sync.show.signing import SIGNATURE_HEADER, TIMESTAMP_HEADER, sign
 from broadcast_sync.show.store import StageStore
 from broadcast_sync.tokens import Tokens
-from broadcast_sync.wire.server import CueLogRow
+from broadcast_sync.wire.server import CueLogRow, Tally
 from tests.support.stages import on_air
 
 SECRET = b"0123456789abcdef0123456789abcdef"
 START = b'{"event":"SHOW_START","data":{"showId":"demo","episode":1}}'
 TOKENS = Tokens(Settings(), Ed25519PrivateKey.generate())
+TALLY = Tally(7, "IDLE", 40, 1.0, 0.0, 0, "EQUAL", ["VOTING_OPEN", "SHOW_END"], 0, False, [], acked=0.975)
 
 
 def bearer(*roles: str, org: str = "default", life_s: int = 3_600, tokens: Tokens = TOKENS) -> dict[str, str]:
@@ -47,7 +51,9 @@ async def http(
     def stage() -> Stage:
         return on_air()
 
-    app = application(endpoints(intake, TOKENS, SECRET, clock, Settings(), stage, recent))
+    operators = Operators(TOKENS, SECRET, clock, Settings())
+    tallies = TallyRoute(operators, clock, lambda: TALLY, stage).endpoints()
+    app = application([*endpoints(intake, operators, clock, stage, recent, lambda: TALLY), *tallies])
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as client:
         yield client
 
@@ -82,6 +88,11 @@ async def test_a_signed_cue_sent_again_is_the_same_cue(http: httpx.AsyncClient) 
         (b'{"event":"VOTING_OPEN","cueId":7}', 400, "BAD_MESSAGE"),
         (b'{"event":"VOTING_OPEN","cueId":"%s"}' % (b"x" * 65), 400, "BAD_MESSAGE"),
         (b'{"event":"VOTING_OPEN","expectedRevision":-1}', 400, "BAD_MESSAGE"),
+        (b'{"event":"VOTING_OPEN","takeNo":-1}', 400, "BAD_MESSAGE"),
+        (b'{"event":"VOTING_OPEN","takeNo":1000000}', 400, "BAD_MESSAGE"),
+        (b'{"event":"VOTING_OPEN","takeNo":"3"}', 400, "BAD_MESSAGE"),
+        (b'{"event":"VOTING_OPEN","takeNo":3,"cueId":"q3"}', 400, "BAD_MESSAGE"),
+        (b'{"event":"VOTING_OPEN","takeNo":3}', 409, "CUE_REJECTED"),
         (b'{"event":"VOTING_OPEN","mode":"maybe"}', 400, "BAD_MESSAGE"),
         (b'{"event":"VOTING_OPEN","data":[]}', 400, "BAD_MESSAGE"),
         (b'{"type":"VOTE","event":"VOTING_OPEN"}', 400, "UNSUPPORTED"),
@@ -137,6 +148,39 @@ async def test_the_control_rooms_state(http: httpx.AsyncClient) -> None:
     found: dict[str, Any] = (await http.get("/control/state", headers=bearer("control"))).json()
     assert found["legal"] == ["PERFORMANCE_START", "VOTING_OPEN", "SHOW_END"]
     assert found["state"]["show"]["showId"] == "demo" and found["cues"][0]["cueId"] == "q1"
+    assert (found["tally"]["sockets"], found["tally"]["acked"]) == (40, 0.975)
+
+
+@pytest.mark.parametrize("shape", [b"%s", b'{"type":"CUE","data":%s}'])
+async def test_twelve_presses_of_one_button_are_one_cue(
+    shape: bytes, http: httpx.AsyncClient, store: StageStore
+) -> None:
+    await http.post("/control/cues", content=START, headers=bearer("control"))
+    body = shape % b'{"event":"VOTING_OPEN","takeNo":3,"data":{"duration":60}}'
+    answers = await asyncio.gather(
+        *(http.post("/control/cues", content=body, headers=bearer("control")) for _ in range(12))
+    )
+    assert {answer.status_code for answer in answers} == {200}
+    assert sorted(answer.json()["replayed"] for answer in answers) == [False] + [True] * 11
+    assert {answer.json()["cueId"] for answer in answers} == {"VOTING_OPEN#3"}
+    assert {answer.json()["revision"] for answer in answers} == {2}
+    stage = await store.load()
+    assert (stage.revision, stage.voting) == (2, "OPEN")
+
+
+async def test_the_tally_with_flat_keys(http: httpx.AsyncClient) -> None:
+    assert (await http.get("/control/tally")).status_code == 401
+    assert (await http.get("/control/tally", headers=bearer("screen"))).status_code == 403
+    answer = await http.get("/control/tally", headers=bearer("control"))
+    found: dict[str, Any] = answer.json()
+    assert {type(value) for value in found.values()} == {str, int, float}
+    assert (found["state"], found["acked_share"], found["legal"]) == ("IDLE", 0.975, "VOTING_OPEN SHOW_END")
+    lines = await http.get("/control/tally?format=text", headers=bearer("control"))
+    assert lines.headers["Content-Type"].startswith("text/plain")
+    assert lines.text.splitlines() == [f"{key}={value}" for key, value in found.items()]
+    for wrong in ("format=xml", "format=json&format=text", "form=text"):
+        refused = await http.get(f"/control/tally?{wrong}", headers=bearer("control"))
+        assert (refused.status_code, refused.json()["code"]) == (400, "BAD_MESSAGE")
 
 
 async def test_advance_slot_by_its_own_name(http: httpx.AsyncClient, store: StageStore) -> None:

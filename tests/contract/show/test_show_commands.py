@@ -21,6 +21,7 @@ from broadcast_sync.settings import Settings, load
 from broadcast_sync.show.commands import cue, show_app
 from broadcast_sync.show.intake import CueIntake
 from broadcast_sync.show.model import Stage
+from broadcast_sync.show.operators import Operators
 from broadcast_sync.show.routes import endpoints
 from broadcast_sync.tokens import Tokens, control_secret
 from broadcast_sync.wire.server import CueLogRow
@@ -74,7 +75,8 @@ async def url(intake: CueIntake, clock: EngineClock, config: str, tmp_path: Path
     def stage() -> Stage:
         return Stage("default")
 
-    doors = endpoints(intake, Tokens(settings), control_secret(settings), clock, Settings(), stage, recent)
+    operators = Operators(Tokens(settings), control_secret(settings), clock, Settings())
+    doors = endpoints(intake, operators, clock, stage, recent, lambda: None)
     with socket.create_server(("127.0.0.1", 0)) as listening:
         server = uvicorn.Server(uvicorn.Config(application(doors), log_level="warning", ws="none"))
         task = asyncio.create_task(server.serve([listening]))

@@ -59,6 +59,19 @@ def test_the_first_measurement_sets_the_clock_and_later_ones_slew_it() -> None:
     base = clock._base_ms
     assert measured(clock, 500)
     assert clock._base_ms - base == 5
+    assert clock.offset_ms == pytest.approx(500) and clock.error_ms == pytest.approx(495)
+
+
+def test_a_clock_is_healthy_while_it_was_measured_lately_and_little_was_left() -> None:
+    clock = EngineClock()
+    assert (clock.healthy, clock.age_ms) == (False, None)
+    assert measured(clock, 60_000)
+    assert clock.healthy and clock.age_ms is not None and clock.error_ms == 0
+    assert measured(clock, 24) and clock.healthy
+    assert measured(clock, -30) and not clock.healthy
+    assert measured(clock, 3) and clock.healthy
+    clock._measured_ns = time.monotonic_ns() - 36_000_000_000
+    assert not clock.healthy
 
 
 def test_a_clock_step_of_the_engine_is_not_followed_and_time_never_goes_back() -> None:
@@ -67,6 +80,7 @@ def test_a_clock_step_of_the_engine_is_not_followed_and_time_never_goes_back() -
     now = clock.now_ms()
     assert not measured(clock, 3_600_000)
     assert not measured(clock, -3_600_000)
-    assert clock.offset_ms == pytest.approx(-3_600_000)
+    assert clock.offset_ms == clock.error_ms == pytest.approx(-3_600_000)
+    assert not clock.healthy
     assert measured(clock, -900)
     assert clock.now_ms() >= now

@@ -63,6 +63,8 @@ MESSAGES: tuple[server.Data, ...] = (
             "Live Show 1", [server.RundownItemInfo("q2", "VOTING_CLOSE", iso(NOW + 90_000), "20:16:30:03", "armed")]
         ),
         reference=server.ReferenceInfo("20:15:00:00", iso(NOW), "25"),
+        acked=0.985, nodes=[server.NodeInfo("node-1", 200, 1.0, 0.985, False, 0.4)],
+        clock=server.ClockInfo(0.4, True, 4_200), last_lateness_ms=3,
     ),
 )
 

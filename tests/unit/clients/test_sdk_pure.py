@@ -16,7 +16,7 @@ from clients.python.connection import Backoff, may_reconnect, retry_after_s
 from clients.python.control import sign
 from clients.python.errors import ConnectionEnded, Overloaded, Refused, Unconfirmed
 from clients.python.inbox import Inbox
-from clients.python.messages import Message, decode, encode
+from clients.python.messages import Message, decode, encode, with_acks
 from clients.python.offset import ClockOffset
 from clients.python.positions import Positions
 from clients.python.requests import Patience, Requests
@@ -282,3 +282,9 @@ def test_signatures(secret: bytes, timestamp: int, body: bytes) -> None:
     assert sign(secret, timestamp, body) == {
         "X-Signature-Timestamp": str(timestamp), "X-Signature": f"sha256={expected}",
     }
+
+
+def test_a_message_takes_acknowledgements_along() -> None:
+    for message in (RequestUpdate(), Vote("1", "c07")):
+        told = msgspec.json.decode(with_acks(encode(message), {"show": Position("e", 3)}))
+        assert told == msgspec.json.decode(encode(message)) | {"ack": {"show": {"epoch": "e", "offset": 3}}}

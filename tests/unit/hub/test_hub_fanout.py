@@ -30,6 +30,7 @@ class Paper:
     def __init__(self, name: str, rig: Rig, format: Format) -> None:
         self.name, self.format, self.ready = name, format, True
         self.channels: dict[str, Place] = {}
+        self.acked: Place | None = None
         self.got: list[bytes] = []
         self.closed = 0
         self._rig = rig

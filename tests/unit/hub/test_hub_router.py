@@ -15,7 +15,7 @@ from broadcast_sync.errors import Refusal
 from broadcast_sync.hub.router import MAX_PENDING, Router, identify
 from broadcast_sync.hub.session import Session
 from broadcast_sync.tokens import Identity
-from broadcast_sync.wire.client import ClientMessage, CueMessage, Ping, Vote
+from broadcast_sync.wire.client import ClientMessage, CueMessage, Ping, Position, Vote
 from broadcast_sync.wire.codecs import JSON, MSGPACK, Codec
 
 
@@ -31,6 +31,10 @@ class Remembering:
         self.refused: list[tuple[str, str | None, str | None]] = []
         self.bads: list[tuple[str, str | None, str | None]] = []
         self.messages: list[str] = []
+        self.acks: list[dict[str, Position]] = []
+
+    def acknowledge(self, acks: dict[str, Position]) -> None:
+        self.acks.append(acks)
 
     def refuse(self, refusal: Refusal, id: str | None = None, cue_id: str | None = None) -> None:
         self.refused.append((refusal.code, id, cue_id))
@@ -69,6 +73,20 @@ def test_flat_and_nested(router: Router, codec: Codec) -> None:
     dispatch(router, Remembering(codec), {"type": "PING", "data": {"t0": 3}})
     assert heard.calls == [(Ping(3), 7)] * 2
     assert router.counts() == {"PING": 2, "other": 0}
+
+
+@pytest.mark.parametrize("codec", [JSON, MSGPACK])
+def test_any_message_may_take_acknowledgements_along(router: Router, codec: Codec) -> None:
+    router.register(Ping, heard := Heard())
+    session, ack = Remembering(codec), {"show": {"epoch": "e", "offset": 3}}
+    dispatch(router, session, {"type": "PING", "t0": 1, "ack": ack})
+    dispatch(router, session, {"type": "PING", "data": {"t0": 2}, "ack": ack})
+    dispatch(router, session, {"type": "PING", "t0": 3})
+    assert session.acks == [{"show": Position("e", 3)}] * 2 and len(heard.calls) == 3
+    many: object = {str(n): ack["show"] for n in range(65)}
+    for wrong in (True, [], {"show": 3}, {"show": {"epoch": "e", "offset": -1}}, many):
+        dispatch(router, session, {"type": "PING", "t0": 4, "ack": wrong})
+    assert [code for code, *_ in session.bads] == ["BAD_MESSAGE"] * 5 and len(session.acks) == 2
 
 
 def test_a_type_has_one_handler(router: Router) -> None:

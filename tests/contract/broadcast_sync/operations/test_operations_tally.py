@@ -14,13 +14,18 @@ from broadcast_sync.operations.tally import (
     NodeReport,
     StageView,
     TallyReporter,
+    last_lateness_ms,
     merge,
     report_as_director,
 )
-from broadcast_sync.wire.server import Tally
+from broadcast_sync.wire.server import ClockInfo, CueLogRow, NodeInfo, Tally
 
 KEYS = StageKeys("default")
 CLOCK = EngineClock()
+
+
+def line(outcome: str, lateness_ms: int) -> CueLogRow:
+    return CueLogRow("q1", "VOTING_OPEN", "anna", "2026-11-21T20:15:00.123Z", outcome, 7, lateness_ms)
 
 
 class Console:
@@ -30,9 +35,10 @@ class Console:
         self.tallies: asyncio.Queue[Tally] = asyncio.Queue(100)
         self.reporter = TallyReporter(
             client=client, keys=KEYS, clock=CLOCK, node=node,
-            report=lambda: NodeReport(sockets, 0.5, CLOCK.now_ms()),
-            stage=lambda: StageView(7, "OPEN", ["VOTING_CLOSE"], False),
-            cues=list, publish=self.tallies.put_nowait,
+            report=lambda: NodeReport(sockets, 0.5, CLOCK.now_ms(), 0.25, node == "b", 1.23),
+            stage=lambda: StageView(7, "OPEN", ["VOTING_CLOSE"], False), clock_info=lambda: ClockInfo(0.5, True, 900),
+            cues=lambda: [line("cancelled", 900), line("executed", 7), line("executed", 3)],
+            publish=self.tallies.put_nowait,
         )
 
 
@@ -51,6 +57,9 @@ async def test_a_tally_is_made_of_all_living_nodes_and_the_director(valkey: Redi
     while tally.sockets != 40 or tally.total_votes != 345:
         tally = await first.tallies.get()
     assert (tally.revision, tally.state, tally.applied, tally.degraded) == (7, "OPEN", 0.5, False)
+    assert (tally.acked, tally.clock, tally.last_lateness_ms) == (0.25, ClockInfo(0.5, True, 900), 7)
+    assert tally.nodes == [NodeInfo("a", 30, 0.5, 0.25, False, 1.2), NodeInfo("b", 10, 0.5, 0.25, True, 1.2)]
+    assert first.reporter.last is tally
     assert (tally.votes_per_second, tally.ledger_lag, tally.recount) == (12.5, 6, "EQUAL")
     assert await valkey.hget(KEYS.nodes, "gone") is None
     for task in tasks:
@@ -71,7 +80,12 @@ async def test_without_the_engine_a_console_still_sees_its_own_node() -> None:
     await away.aclose()
 
 
-def test_the_share_is_weighted_by_sockets() -> None:
-    assert merge([]) == (0, 1.0)
-    assert merge([NodeReport(0, 1.0, 0)]) == (0, 1.0)
-    assert merge([NodeReport(90, 1.0, 0), NodeReport(10, 0.0, 0)]) == (100, 0.9)
+def test_the_shares_are_weighted_by_sockets() -> None:
+    assert merge([]) == (0, 1.0, 1.0)
+    assert merge([NodeInfo("a", 0, 1.0, 0.0, False, 0)]) == (0, 1.0, 1.0)
+    two = [NodeInfo("a", 90, 1.0, 0.5, False, 0), NodeInfo("b", 10, 0.0, 0.0, False, 0)]
+    assert merge(two) == (100, 0.9, 0.45)
+
+
+def test_before_any_cue_was_taken_there_is_no_lateness() -> None:
+    assert last_lateness_ms([]) is last_lateness_ms([line("CUE_REJECTED", 4)]) is None

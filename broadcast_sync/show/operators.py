@@ -1,0 +1,38 @@
+"""Who an HTTP request to the control room is by: a token with the role `control`, or a signature of the shared secret
+(see signing.py)."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from starlette.requests import Request
+
+from broadcast_sync.bearer import Bearer
+from broadcast_sync.clock import Clock
+from broadcast_sync.settings import Settings
+from broadcast_sync.show.signing import SIGNATURE_HEADER, TIMESTAMP_HEADER, check, cue_id_of
+from broadcast_sync.tokens import Tokens
+
+SCHEMES: Final = ("bearer", "signature")
+SIGNED_BY: Final = "signature"
+"""Who a signed cue is by, in the cue log: the holder of the secret."""
+
+
+class Operators:
+    """Lets operators in, at every door the same way."""
+
+    def __init__(self, tokens: Tokens, secret: bytes, clock: Clock, settings: Settings) -> None:
+        self._bearer = Bearer(tokens, settings.show.organisation, "control")
+        self._secret = secret
+        self._clock = clock
+        self._window_s = settings.control.signature_window_s
+
+    def admit(self, request: Request, body: bytes = b"") -> tuple[str, str | None]:
+        """Who asks, and the cueId that a signature stands for. Raises Refusal UNAUTHENTICATED, TOKEN_EXPIRED or
+        FORBIDDEN."""
+        signature = request.headers.get(SIGNATURE_HEADER)
+        if signature is None:
+            return self._bearer.admit(request).user_id, None
+        timestamp = request.headers.get(TIMESTAMP_HEADER, "")
+        check(self._secret, timestamp, signature, body, self._clock.now_ms(), self._window_s)
+        return SIGNED_BY, cue_id_of(signature)
