@@ -5,6 +5,7 @@ static/home.*         `/`: what is running, and the way to the others
 static/phone.*        `/phone`: the viewer votes
 static/screen.*       `/screen`: the studio screen, 16:9, `?transparent=1` for keying
 static/control.*      `/control`: the control room
+static/control/       its parts: keys, presses and guards, cues on their way, lists, lights, votes a second, blindness
 static/theme.css      the house look that all four share
 static/page.js        small helpers that all four share
 sdk/                  the JavaScript SDK, served under `/web/sdk/`

@@ -180,8 +180,15 @@ export class BroadcastSync {
   /** Role control, on /control/sync; rejects with Refusal. */
   cue(
     event: string,
-    data?: object,
-    options?: { expectedRevision?: number; timecode?: string; mode?: "take" | "arm" | "cancel" | "confirm"; cueId?: string },
+    data?: object | null,
+    options?: {
+      expectedRevision?: number;
+      timecode?: string;
+      /** When it was asked for, by the server's clock; lateness is counted from it. */
+      timestamp?: string;
+      mode?: "take" | "arm" | "cancel" | "confirm";
+      cueId?: string;
+    },
   ): Promise<CueAck>;
   requestUpdate(): void;
   syncClock(): void;

@@ -241,12 +241,13 @@ export class BroadcastSync {
    * Gives a cue (role control, on /control/sync).
    * @param {string} event `VOTING_OPEN`, ...
    * @param {object} [data]
-   * @param {{expectedRevision?: number, timecode?: string, mode?: string, cueId?: string}} [options]
+   * @param {{expectedRevision?: number, timecode?: string, timestamp?: string, mode?: string, cueId?: string}} [options]
+   *   `timestamp`: when it was asked for, by the server's clock; lateness is counted from it
    * @returns {Promise<object>} the CUE_ACK's data; rejects with Refusal
    */
-  cue(event, data = {}, { expectedRevision, timecode, mode, cueId = this._newId() } = {}) {
+  cue(event, data = {}, { expectedRevision, timecode, timestamp, mode, cueId = this._newId() } = {}) {
     const message = { type: "CUE", cueId, event, data };
-    for (const [key, value] of Object.entries({ expectedRevision, timecode, mode })) {
+    for (const [key, value] of Object.entries({ expectedRevision, timecode, timestamp, mode })) {
       if (value !== undefined) message[key] = value;
     }
     return this._cues.add(cueId, message, this.clock.now() + this._cueMs);

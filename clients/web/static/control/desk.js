@@ -1,0 +1,93 @@
+/** The cue buttons: only what fits can be pressed, by finger or by key, and each says what has become of it. */
+import { el } from "../page.js";
+import { CUES, question } from "./cues.js";
+import { dataOf, firstField } from "./fields.js";
+import { cueButton, tell } from "./guard.js";
+import { toGo } from "./words.js";
+
+export class Desk {
+  /**
+   * @param {import("../sdk/index.js").BroadcastSync} show
+   * @param {import("./guard.js").Guards} guards
+   * @param {import("./sender.js").Sender} sender
+   * @param {(words: string, kind: "good" | "bad") => void} say
+   */
+  constructor(show, guards, sender, say) {
+    this._show = show;
+    this._guards = guards;
+    this._sender = sender;
+    this._say = say;
+    this._season = null;
+    /** @type {Map<string, HTMLButtonElement>} */
+    this._buttons = new Map();
+  }
+
+  build() {
+    for (const slot of document.querySelectorAll(".slot")) {
+      const event = slot.dataset.cue;
+      const { name, key, guarded } = CUES[event];
+      const button = cueButton({
+        key,
+        class: guarded ? "cue guarded" : "cue",
+        "data-cue": event,
+        "data-testid": `cue-${event}`,
+        hidden: true,
+        onclick: () => this.press(event),
+      }, name);
+      this._buttons.set(event, button);
+      slot.append(el("span", { class: "ghost", "aria-hidden": "true" }, name), button);
+    }
+  }
+
+  /** A press of the cue's button, or of its key; one that does not fit now does nothing. */
+  press(event) {
+    const button = this._buttons.get(event);
+    if (button.hidden || button.disabled) return;
+    const shelf = button.closest("details");
+    if (shelf) { // its key works from outside, and what it asks must be seen
+      shelf.open = true;
+      shelf.scrollIntoView({ block: "nearest" });
+    }
+    const data = dataOf(event, this._show.state);
+    if (data === null) return this._incomplete(event);
+    const ask = CUES[event].guarded ? this._question(event, data) : null;
+    const busy = this._sender.waits(event);
+    this._guards.press(button, { name: event, ask, busy, take: () => this._sender.give(event, data) });
+  }
+
+  /** Shows the buttons of `legal`; without a connection none can be pressed. `season` is null without rounds. */
+  render(legal, live, season) {
+    this._season = season;
+    for (const [event, button] of this._buttons) {
+      const fits = legal.has(event);
+      if ((!fits || !live) && this._guards.button === button) this._guards.drop();
+      button.hidden = !fits;
+      button.disabled = !live;
+      button.setAttribute("aria-busy", String(this._sender.waits(event)));
+      if (this._guards.button !== button) tell(button, CUES[event].name, this._sub(event));
+    }
+  }
+
+  _question(event, data) {
+    const { voting, tally } = this._show.state;
+    return question(event, { seconds: this._show.seconds, voting, recount: tally?.recount, season: this._season, data });
+  }
+
+  /** The second line: what is on its way, asked for, or armed. */
+  _sub(event) {
+    if (this._sender.waits(event)) return "Sent, no answer yet";
+    const { tally } = this._show.state;
+    const left = (iso) => toGo(Date.parse(iso) - this._show.clock.now());
+    const asked = tally?.pending?.find((cue) => cue.event === event);
+    if (asked) return `Asked, ${left(asked.expiresAt)}`;
+    const armed = tally?.armed?.find((cue) => cue.event === event);
+    return armed ? `Armed, ${left(armed.at)}` : "";
+  }
+
+  _incomplete(event) {
+    const field = firstField(event);
+    const wrong = field?.closest(".fields").querySelector("input:invalid");
+    (wrong ?? field)?.focus();
+    this._say(`${CUES[event].name}: a field is not filled in.`, "bad");
+  }
+}

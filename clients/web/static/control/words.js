@@ -1,0 +1,56 @@
+/** Times, shares and answers in the desk's words. Pure. */
+import { clockText } from "../page.js";
+import { nameOf } from "./cues.js";
+
+/** Milliseconds until something happens: "0:12", and what is overdue "now". Counts whole seconds as a countdown does. */
+export const toGo = (ms) => (ms > 0 ? clockText(Math.ceil(ms / 1000)) : "now");
+
+/** How old something is: "4 s", "1:05". */
+export function age(ms) {
+  const seconds = Math.max(0, Math.floor(ms / 1000));
+  return seconds < 60 ? `${seconds} s` : clockText(seconds);
+}
+
+/** A share, cut and not rounded: it says 100% only when all have it. */
+export const share = (part) => (Number.isFinite(part) ? `${Math.floor(part * 1000 + 1e-9) / 10}%` : "–");
+
+/** "on time", "12 ms late", "1.4 s late". */
+export function lateness(ms) {
+  if (!Number.isFinite(ms)) return "";
+  if (ms <= 0) return "on time";
+  return ms < 1000 ? `${Math.round(ms)} ms late` : `${(ms / 1000).toFixed(1)} s late`;
+}
+
+/** The time of day of this desk. */
+export const timeOfDay = (iso) => new Date(iso).toLocaleTimeString("en-GB");
+
+/** What has become of a cue, or of one that waited (`mode` take, cancel or confirm). */
+export function ackWords(event, ack, mode = "take") {
+  const name = nameOf(event);
+  if (mode === "cancel") return `${name}: cancelled.`;
+  if (ack.pending) return `${name}: asked. Another person must confirm it by ${timeOfDay(ack.expiresAt)}.`;
+  if (ack.armed) return `${name}: armed for ${timeOfDay(ack.at)}.`;
+  const late = ack.latenessMs > 0 ? `, ${lateness(ack.latenessMs)}` : "";
+  return `${name}: ${ack.replayed ? "had been taken already" : "done"}, revision ${ack.revision}${late}.`;
+}
+
+/** Why a cue was not taken. */
+export function refusalWords(event, refusal) {
+  const name = nameOf(event);
+  if (refusal.code === "UNCONFIRMED") return `${name}: no answer. Look at the state; pressed again it is the same cue.`;
+  const why = refusal.code === "STALE_REVISION" ? "The show had moved on: look, then press again." : refusal.message;
+  return `${name}: not taken. ${why} (${refusal.code})`;
+}
+
+const OUTCOMES = {
+  executed: "Taken", armed: "Armed", cancelled: "Cancelled", pending: "Asked", expired: "Expired",
+};
+
+/** The outcome of a line of the cue log; what the desk does not know is a refusal and keeps its code. */
+export const outcome = ({ outcome: is, mode, revision }) => {
+  if (is === "executed") return `${mode === "confirm" ? "Confirmed" : "Taken"}, revision ${revision}`;
+  return OUTCOMES[is] ?? is;
+};
+
+/** Whether a line of the cue log is a refusal. */
+export const isRefused = ({ outcome: is }) => !(is in OUTCOMES);

@@ -1,0 +1,149 @@
+"""The control room in a real Chromium: by keyboard alone, under a nervous finger, and blind."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from playwright.async_api import Browser, Locator, Page, expect
+
+from tests.e2e.conftest import Starter
+from tests.support.process import ROOT, ServerProcess
+
+SHOTS = Path(os.environ.get("SCREENSHOTS", ROOT / ".test-output"))
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(90)]
+
+TABLET, PORTRAIT, WIDE = (1024, 768), (768, 1024), (1920, 1080)
+
+
+async def console_of(
+    browser: Browser, server: ServerProcess, who: str = "mira", size: tuple[int, int] = TABLET, touch: bool = False
+) -> Page:
+    """A signed-in desk of operator `who`1, which may press."""
+    context = await browser.new_context(viewport={"width": size[0], "height": size[1]}, has_touch=touch)
+    page = await context.new_page()
+    faults: list[str] = []
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    page.faults = faults  # type: ignore[attr-defined]  # read by the test at its end
+    [token] = server.tokens(1, role="control", sub=who)
+    await page.goto(f"{server.url}/control#token={token}")
+    await expect(page.get_by_test_id("link")).to_have_text("Live")
+    return page
+
+
+async def shot(page: Page, name: str) -> None:
+    await page.screenshot(path=SHOTS / f"{name}.jpg", type="jpeg", quality=82)
+
+
+async def keys(page: Page, *each: str) -> None:
+    for key in each:
+        await page.keyboard.press(key)
+
+
+async def deliberately(page: Page, key: str, button: Locator) -> None:
+    """The key of a guarded cue, and again once its guard is up."""
+    await page.keyboard.press(key)
+    await expect(button).to_have_attribute("data-guard", "ready")
+    await page.keyboard.press(key)
+
+
+def logged(page: Page, name: str) -> Locator:
+    """The lines of the cue log for cues of this name."""
+    return page.get_by_test_id("log").locator("li", has=page.locator(".event", has_text=name))
+
+
+async def test_a_whole_show_by_keyboard_alone(browser: Browser, start_server: Starter) -> None:
+    server = start_server({"show.grace_s": 0.5})
+    page = await console_of(browser, server)
+    state = page.get_by_test_id("state")
+
+    await keys(page, "?")
+    await expect(page.get_by_test_id("help")).to_be_visible()
+    await shot(page, "control-keys")
+    await keys(page, "s", "Escape")
+    await expect(page.get_by_test_id("help")).to_be_hidden()
+    await expect(page.get_by_test_id("cue-SHOW_START")).to_be_enabled()  # a key gives no cue under the help
+
+    await keys(page, "s")
+    await expect(page.get_by_test_id("cue-PERFORMANCE_START")).to_be_visible()
+    await page.get_by_test_id("song").focus()
+    await keys(page, *"face", "Escape", "a")
+    await expect(page.locator("#on-stage")).to_contain_text("“face”")  # in a field keys write
+    await keys(page, "f")
+    await expect(page.get_by_test_id("cue-PERFORMANCE_START")).to_be_visible()
+
+    await keys(page, "d", "Control+a", "5", "0", "o", "x", "c")
+    await expect(page.get_by_test_id("duration")).to_be_focused()
+    await expect(page.get_by_test_id("duration")).to_have_value("50")
+    await keys(page, "Escape", "o")
+    await expect(state).to_have_text("Lines open")
+    await keys(page, "x")
+    await expect(logged(page, "Extend")).to_have_count(1)
+    close = page.get_by_test_id("cue-VOTING_CLOSE")
+    await keys(page, "c")
+    await expect(close).to_contain_text("early?")
+    await keys(page, "Escape")
+    await expect(close).to_contain_text("Close lines")
+    await expect(state).to_have_text("Lines open")
+    await deliberately(page, "c", close)
+    await expect(state).to_have_text("Lines closed", timeout=20_000)
+    await deliberately(page, "e", page.get_by_test_id("cue-SHOW_END"))
+    await expect(page.get_by_test_id("cue-SHOW_START")).to_be_visible()
+    await expect(logged(page, "End show")).to_have_count(1)
+
+    told = await page.get_by_test_id("log").locator(".event").all_inner_texts()
+    assert told == [
+        "End show", "Close lines", "Extend", "Open lines", "Act off stage", "Act on stage", "Start show",
+    ]
+    assert page.faults == []  # type: ignore[attr-defined]  # set in console_of
+
+
+async def test_twelve_presses_in_a_second_are_one_cue(browser: Browser, start_server: Starter) -> None:
+    server = start_server()
+    server.cue("SHOW_START", {"showId": "demo", "episode": 1})
+    server.cue("VOTING_OPEN", {"duration": 300})
+    page = await console_of(browser, server, size=PORTRAIT, touch=True)
+    extend, close = page.get_by_test_id("cue-VOTING_EXTEND"), page.get_by_test_id("cue-VOTING_CLOSE")
+    await expect(extend).to_be_enabled()
+
+    await keys(page, *["x"] * 12)
+    await expect(logged(page, "Extend")).to_have_count(1)
+    await page.evaluate("""async () => {
+      const button = document.querySelector("[data-testid=cue-VOTING_CLOSE]");
+      for (let press = 0; press < 12; press++) {
+        button.click();
+        await new Promise((resolve) => setTimeout(resolve, 80));
+      }
+    }""")
+    await expect(close).to_have_attribute("data-guard", "ready")
+    await expect(page.get_by_test_id("state")).to_have_text("Lines open")
+    await shot(page, "control-portrait")
+    await close.tap()
+    await expect(logged(page, "Close lines")).to_have_count(1)
+    assert await logged(page, "Extend").count() == 1
+    assert page.faults == []  # type: ignore[attr-defined]  # set in console_of
+
+
+async def test_a_blind_desk_says_so_and_keeps_nothing_for_later(browser: Browser, start_server: Starter) -> None:
+    server = start_server()
+    server.cue("SHOW_START", {"showId": "demo", "episode": 1})
+    server.cue("VOTING_OPEN", {"duration": 300})
+    page = await console_of(browser, server)
+    extend = page.get_by_test_id("cue-VOTING_EXTEND")
+    await expect(extend).to_be_enabled()
+    closes = await page.locator("#closes").inner_text()
+
+    server.kill()
+    await expect(page.get_by_test_id("blind")).to_be_visible()
+    await expect(extend).to_be_disabled()
+    await keys(page, "x")
+    await expect(page.get_by_test_id("blind-age")).to_have_text("4 s")
+    await shot(page, "control-blind")
+    server.start()
+    await expect(page.get_by_test_id("blind")).to_be_hidden(timeout=20_000)
+    await expect(extend).to_be_enabled()
+    await keys(page, "a")  # what comes after a cue that had been kept would stand before this one in the log
+    await expect(logged(page, "Act on stage")).to_have_count(1)
+    assert await logged(page, "Extend").count() == 0
+    assert await page.locator("#closes").inner_text() == closes
