@@ -69,7 +69,7 @@ class Splicing:
     async def _take(self, request: Request) -> CueAck:
         received_ms = self._clock.now_ms()
         body = await read_body(request, BODY_BYTES, BODY_S)
-        by, _ = self._operators.admit(request, body)
+        by = self._operators.admit(request, body).by
         query = read_query(request, SpliceQuery)
         cue = self._cue(body, query.pts, received_ms)
         return await self._intake.submit(cue, by=by, received_ms=received_ms)

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, NamedTuple
 
 from starlette.requests import Request
 
@@ -18,6 +18,15 @@ SIGNED_BY: Final = "signature"
 """Who a signed cue is by, in the cue log: the holder of the secret."""
 
 
+class Operator(NamedTuple):
+    """Who asks, with what roles, and the cueId that a signature stands for. The holder of the secret is no person, so
+    has no role to confirm with."""
+
+    by: str
+    roles: frozenset[str]
+    cue_id: str | None
+
+
 class Operators:
     """Lets operators in, at every door the same way."""
 
@@ -27,12 +36,12 @@ class Operators:
         self._clock = clock
         self._window_s = settings.control.signature_window_s
 
-    def admit(self, request: Request, body: bytes = b"") -> tuple[str, str | None]:
-        """Who asks, and the cueId that a signature stands for. Raises Refusal UNAUTHENTICATED, TOKEN_EXPIRED or
-        FORBIDDEN."""
+    def admit(self, request: Request, body: bytes = b"") -> Operator:
+        """Who asks. Raises Refusal UNAUTHENTICATED, TOKEN_EXPIRED or FORBIDDEN."""
         signature = request.headers.get(SIGNATURE_HEADER)
         if signature is None:
-            return self._bearer.admit(request).user_id, None
+            identity = self._bearer.admit(request)
+            return Operator(identity.user_id, identity.roles, None)
         timestamp = request.headers.get(TIMESTAMP_HEADER, "")
         check(self._secret, timestamp, signature, body, self._clock.now_ms(), self._window_s)
-        return SIGNED_BY, cue_id_of(signature)
+        return Operator(SIGNED_BY, frozenset(), cue_id_of(signature))

@@ -96,11 +96,11 @@ class _Doors:
         cue_id: str | None = None
         try:
             body = await read_body(request, BODY_BYTES, BODY_S)
-            by, fallback_id = self._operators.admit(request, body)
+            operator = self._operators.admit(request, body)
             cue = read(body)
-            cue_id = cue.cue_id or fallback_id or str(uuid7(received_ms))
+            cue_id = cue.cue_id or operator.cue_id or str(uuid7(received_ms))
             return await self._intake.submit(
-                msgspec.structs.replace(cue, cue_id=cue_id), by=by, received_ms=received_ms
+                msgspec.structs.replace(cue, cue_id=cue_id), by=operator.by, received_ms=received_ms
             )
         except Refusal as refusal:
             if cue_id is not None:
