@@ -84,6 +84,9 @@ from results import verify as verification
 from results.archive import Archive
 from results.ballots import RecentBallots
 from results.certification import Certifier
+from results.contestant_routes import ContestantRoutes
+from results.cursor import ListCursors
+from results.events import Events
 from results.published import Published
 from results.publisher import BoardPublisher
 from results.releases import Releases
@@ -211,6 +214,7 @@ class Node:
             ).endpoints(),
             *TallyRoute(operators, self.clock, lambda: self.tally.last, lambda: self.mirror.stage).endpoints(),
             *ResultRoutes(archive, lambda: self.mirror.stage).endpoints(),
+            *self._contestants(signer, valkey, pool, archive),
             *Keys(signer).endpoints(),
             *rounds.endpoints(),
             *self._voting(tokens, signer, pool, archive),
@@ -219,6 +223,15 @@ class Node:
             *events.endpoints(),
             *page_endpoints(),
         ], VERSION).endpoints()
+
+    def _contestants(self, signer: Signer, valkey: Redis, pool: Pool, archive: Archive) -> list[Endpoint]:
+        """What anybody may look up of an event."""
+        organisation = self.settings.show.organisation
+        events = Events(
+            pool=pool, client=valkey, organisation=organisation, catalogue=self.catalogue, archive=archive,
+            stage=lambda: self.mirror.stage, clock=self.clock, locale=self.settings.results.locale,
+        )
+        return ContestantRoutes(events, ListCursors(signer, organisation)).endpoints()
 
     def _voting(self, tokens: Tokens, signer: Signer, pool: Pool, archive: Archive) -> list[Endpoint]:
         """Voting for apps that hold no socket."""

@@ -53,3 +53,8 @@ class Releases:
 def released_now(stage: Stage) -> UUID | None:
     """PURE. The window of the stage if its result is public, noted or not."""
     return UUID(stage.window.window_id) if stage.window is not None and stage.released else None
+
+
+def board_is_public(stage: Stage) -> bool:
+    """PURE. Whether the board of the stage's window may be read by anybody."""
+    return stage.window is not None

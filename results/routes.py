@@ -80,7 +80,7 @@ class ResultRoutes:
             return ResultList(await self._archive.newest(query.limit, released_now(self._stage())))
 
     async def _one(self, request: Request) -> StoredResult:
-        window = _window(request.path_params["window_id"])
+        window = window_of(request.path_params["window_id"])
         async with reading():
             public = window == released_now(self._stage()) or await self._archive.is_released(window)
             found = await self._archive.get(window) if public else None
@@ -107,7 +107,8 @@ async def reading() -> AsyncIterator[None]:
         raise Refusal("BUSY", "The results cannot be read right now.", retry_after=2.0) from None
 
 
-def _window(text: str) -> UUID:
+def window_of(text: str) -> UUID:
+    """The window id in a path. Raises Refusal BAD_MESSAGE for any other text."""
     try:
         window = UUID(text)
     except ValueError:
