@@ -6,7 +6,7 @@ The routes are served by uvicorn, on engines that are started for the run, while
 show. Another process asks one question after the other over one connection, each of them another one, and by turns with
 the floor: a route of the same server that answers as many bytes, which it has ready. Questions come 25 ms apart, so
 that some of them, `max` at least, find what they ask for more than a second old and wait until it is made. `SQL` is the
-peer: the same page as the source documents have it, one statement over votes and contestants, asked of PostgreSQL alone.
+peer: the same page as the source documents have it, one statement over votes and contestants, of PostgreSQL alone.
 """
 
 from __future__ import annotations
