@@ -44,11 +44,13 @@ from broadcast_sync.engine.engines import Engines, open_engines
 from broadcast_sync.errors import StartError
 from broadcast_sync.hub import events
 from broadcast_sync.hub.hub import Hub
+from broadcast_sync.hub.metrics import counting as hub_counting
 from broadcast_sync.hub.router import Router
 from broadcast_sync.hub.session import CONTROL, VOTING, Session
 from broadcast_sync.ids import uuid7
 from broadcast_sync.operations import commands as operations
 from broadcast_sync.operations.departure import Departure
+from broadcast_sync.operations.exposition import Exposition
 from broadcast_sync.operations.guests import Guests, check_guests
 from broadcast_sync.operations.health import EngineVersions, Health, Status
 from broadcast_sync.operations.keys import Keys
@@ -67,6 +69,7 @@ from broadcast_sync.show import routes as control_routes
 from broadcast_sync.show.catalogue import Catalogue
 from broadcast_sync.show.cuelog import CueLog
 from broadcast_sync.show.director import Director
+from broadcast_sync.show.embargo import audience, embargoed
 from broadcast_sync.show.intake import CueIntake
 from broadcast_sync.show.machine import legal_events
 from broadcast_sync.show.mirror import StageMirror
@@ -78,6 +81,7 @@ from broadcast_sync.tokens import Tokens, control_secret, signing_key
 from broadcast_sync.wire.client import CueMessage, Vote
 from broadcast_sync.wire.prepared import Prepared
 from broadcast_sync.wire.server import ClockInfo, CueLogRow, Tally
+from broadcast_sync.wire.visibility import beside
 from clients.load import commands as load
 from clients.web import routes as pages
 from results import verify as verification
@@ -99,9 +103,11 @@ from voting.api.history import History
 from voting.api.mobile import MobileApi
 from voting.api.tallies import Tallies
 from voting.ballot import commands as rules
+from voting.ballot import metrics as ballot_metrics
 from voting.ballot.gates import Gates
 from voting.ballot.intake import BallotIntake
 from voting.ledger import commands as ledger
+from voting.ledger import metrics as ledger_metrics
 from voting.ledger import void_command
 from voting.ledger.migrate import migrate
 from voting.ledger.pressure import StreamPressure
@@ -201,6 +207,10 @@ class Node:
             stage=self._view_stage, clock_info=self._clock_info, cues=lambda: self._cues, publish=self._publish_tally,
         )
         self._osc = OscServer(settings.osc, self._intake.submit, self.clock) if settings.osc.enabled else None
+        figures = Exposition(
+            REGISTRY, {**hub_counting(Vote.TYPE), **ballot_metrics.COUNTING, **ledger_metrics.COUNTING},
+            lambda: self.mirror.withholding,
+        )
         self._collectors = [self.hub.metrics, self.ballots.metrics, TaskCollector(), *filter(None, [self._osc])]
         operators = Operators(tokens, control_secret(settings), self.clock, settings)
         # the HTTP routes of the process: a wing adds its own here, and nowhere else
@@ -219,7 +229,7 @@ class Node:
             *rounds.endpoints(),
             *self._voting(tokens, signer, pool, archive),
             *Guests(settings, tokens, self.clock).endpoints(),
-            *Health(self.not_ready, self.status).endpoints(),
+            *Health(self.not_ready, self.status, figures).endpoints(),
             *events.endpoints(),
             *page_endpoints(),
         ], VERSION).endpoints()
@@ -345,11 +355,13 @@ class Node:
         return ClockInfo(round(self.clock.error_ms, 1), self.clock.healthy, self.clock.age_ms)
 
     def _report_director(self) -> DirectorReport:
-        stage = self.mirror.stage
-        total = stage.results.total_votes if stage.results else self.publisher.total_votes if stage.window else 0
+        stage, now_ms = self.mirror.stage, self.clock.now_ms()
+        if audience(stage) == "hidden":
+            return DirectorReport(None, None, None, self._watch.comparison, now_ms, embargoed=True)
+        counted = self.publisher.counted(self._window_id())
+        total = stage.results.total_votes if stage.results else counted.total_votes
         return DirectorReport(
-            self.publisher.votes_per_second, total, self._watch.lag.votes, self._watch.comparison,
-            self.clock.now_ms(),
+            counted.votes_per_second, total, self._watch.lag.votes, self._watch.comparison, now_ms, embargoed(stage)
         )
 
     def _view_stage(self) -> StageView:
@@ -361,7 +373,9 @@ class Node:
         )
 
     def _publish_tally(self, tally: Tally) -> None:
-        self.hub.publish(Prepared.of(tally, self.clock.now_ms(), "control"))
+        # what it says of votes must not go to a console whose token has expired
+        channel = beside("control") if self.tally.director.embargoed else "control"
+        self.hub.publish(Prepared.of(tally, self.clock.now_ms(), "control"), channel)
 
     def not_ready(self) -> list[str]:
         """Why this node should get no traffic; empty when it should."""
@@ -387,7 +401,7 @@ class Node:
             sockets=self.hub.socket_count,
             degraded=self.mirror.degraded,
             engines=EngineVersions(self.engines.valkey_version, self.engines.postgres_version),
-            total_votes=self.tally.director.total_votes,
+            total_votes=self.tally.director.public_total,
             streams=self.pressure.level,
         )
 

@@ -40,10 +40,14 @@ class Identity(Struct, frozen=True):
         """True if any of `roles`, or `admin`, is held."""
         return not self.roles.isdisjoint((*roles, "admin"))
 
+    def expired(self, now_ms: int) -> bool:
+        """Whether the token is no longer taken."""
+        return now_ms >= self.expires_ms + self.leeway_ms
+
     def heed_expiry(self, now_ms: int) -> None:
         """Raises Refusal TOKEN_EXPIRED once the token is no longer taken: a socket outlives its token by a grace, in
         which it may watch and sign in again."""
-        if now_ms >= self.expires_ms + self.leeway_ms:
+        if self.expired(now_ms):
             raise Refusal("TOKEN_EXPIRED")
 
 

@@ -94,12 +94,10 @@ class Certifier:
         )
         stored = (await self._archive.store(result)).ready()
         report = log.info if stored.certified else log.error
+        totals = {"tally_total": stored.total_votes, "ledger_total": stored.ledger_total}
         report(
-            "window_settled",
-            window=window.window_id,
-            certified=stored.certified,
-            tally_total=stored.total_votes,
-            ledger_total=stored.ledger_total,
+            "window_settled", window=window.window_id, certified=stored.certified,
+            **(totals if window.visibility == "public" else {}),
         )
         return stored
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 import msgspec
 import structlog
@@ -42,6 +42,13 @@ Ballots = Callable[[str], Mapping[str, Sequence[RecentVote]] | None]
 """The last ballots of a window by contestant, None if they are not told."""
 
 log = structlog.get_logger()
+
+
+class Counted(NamedTuple):
+    """What the last boards of a window say of it: votes, and votes a second over the last few."""
+
+    total_votes: int
+    votes_per_second: float
 
 
 class StageSource(Protocol):
@@ -125,6 +132,11 @@ class BoardPublisher:
     def total_votes(self) -> int:
         """The total of the last board; 0 before the first."""
         return self._totals[-1][1] if self._totals else 0
+
+    def counted(self, window_id: str | None) -> Counted:
+        """What is known of a window; zeros if the last board was another's."""
+        known = window_id is not None and window_id == self._window_id
+        return Counted(self.total_votes, self.votes_per_second) if known else Counted(0, 0.0)
 
     async def run(self) -> None:
         """A board at each multiple of `interval_ms` of absolute time, until cancelled."""

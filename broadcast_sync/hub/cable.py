@@ -86,6 +86,10 @@ class Subscription:
         key = (f"{prepared.channel} {self.format.identifier}", prepared.type)
         self._session.put(prepared.delivery, key, prepared.frame_for(self.format))
 
+    def sees_counts(self) -> bool:
+        """The cable is for apps of the public: whoever they are, they see what everybody sees."""
+        return False
+
     def close(self, code: int, reason: str = "") -> None:
         self._session.close(code, reason)
 

@@ -47,8 +47,8 @@ class View(NamedTuple):
     told: StateUpdate
     """What `state` says."""
     results: EpisodeResults | None
-    standings: dict[str, VoteUpdate]
-    """By contestant."""
+    standings: dict[str, VoteUpdate | None]
+    """By contestant; None while it may not be told."""
 
 
 class CableFeed:

@@ -12,18 +12,34 @@ TRENDING: Final = frozenset({"hot", "rising", "stable", "falling"})
 
 
 def episode_results(state: StateUpdate, board: LiveResults | None, now: str) -> EpisodeResults | None:
-    """The ranking of the episode on air, all at zero before the first board; None when nothing is on air."""
+    """The ranking of the episode on air, all at zero before the first board; None when nothing is on air. While the
+    counts are not for everybody there are no figures, whatever the board."""
     if state.show is None:
         return None
+    told = not withheld(state)
     return EpisodeResults(
         episode_id=state.show.episode,
         episode_number=state.show.episode,
-        total_votes=board.total_votes if board else 0,
+        total_votes=(board.total_votes if board else 0) if told else None,
         voting_active=state.voting == "OPEN",
         voting_end=state.window.closes_at if state.window else None,
-        contestants=_ranked(state, board),
-        last_updated=board.last_updated if board else now,
+        contestants=_ranked(state, board) if told else _unranked(state),
+        last_updated=board.last_updated if board and told else now,
     )
+
+
+def withheld(state: StateUpdate) -> bool:
+    """Whether the counts of the window are not for everybody yet."""
+    return state.window is not None and state.window.visibility != "public" and not state.results_released
+
+
+def _unranked(state: StateUpdate) -> list[ContestantVotes]:
+    """Who stands in the window, in its own order."""
+    people = state.window.contestants if state.window else state.contestants
+    return [
+        ContestantVotes(one.id, one.name, one.khmer_name, one.photo_url, one.hometown, None, None, None)
+        for one in people
+    ]
 
 
 def _ranked(state: StateUpdate, board: LiveResults | None) -> list[ContestantVotes]:
@@ -50,9 +66,15 @@ def vote_update(episode: int, update: ContestantUpdate) -> VoteUpdate:
     return VoteUpdate(episode, update.total_votes, update.percentage, update.rank)
 
 
-def standings(results: EpisodeResults) -> dict[str, VoteUpdate]:
-    """The newest `vote_update` of each contestant."""
-    return {row.id: VoteUpdate(results.episode_id, row.votes, row.percentage, row.rank) for row in results.contestants}
+def standings(results: EpisodeResults) -> dict[str, VoteUpdate | None]:
+    """The newest `vote_update` of each contestant; None while it may not be told."""
+    return {row.id: _standing(results.episode_id, row) for row in results.contestants}
+
+
+def _standing(episode: int, row: ContestantVotes) -> VoteUpdate | None:
+    if row.votes is None or row.percentage is None or row.rank is None:
+        return None
+    return VoteUpdate(episode, row.votes, row.percentage, row.rank)
 
 
 def detailed_update(episode: int, update: ContestantUpdate) -> DetailedUpdate:

@@ -8,6 +8,7 @@ from typing import Final, Protocol, TypeAlias
 
 from broadcast_sync.wire.formats import Format
 from broadcast_sync.wire.prepared import Prepared
+from broadcast_sync.wire.visibility import is_beside
 
 SHOW: Final = "show"
 RESULTS: Final = "results"
@@ -39,6 +40,9 @@ class Member(Protocol):
     def write(self) -> Callable[[bytes], None]: ...
     def send(self, prepared: Prepared) -> None:
         """Sends by delivery class, whether the client reads or not."""
+        ...
+    def sees_counts(self) -> bool:
+        """Whether it may be sent, at this moment, what is for screens and the control room alone."""
         ...
     def close(self, code: int, reason: str = "") -> None:
         """Closes the socket with a code of the table."""
@@ -100,9 +104,12 @@ class Channels:
             del self._channels[name]
 
     def counts(self) -> dict[str, int]:
-        """Subscribers by channel; all contestants' channels together as `contestant`."""
+        """Subscribers by channel; all contestants' channels together as `contestant`. Who is beside one is counted on
+        it."""
         found: dict[str, int] = {}
         for name, channel in self._channels.items():
+            if is_beside(name):
+                continue
             kind = name.partition(":")[0]
             found[kind] = found.get(kind, 0) + len(channel.members)
         return found

@@ -22,6 +22,7 @@ from broadcast_sync.hub.outbox import Key
 from broadcast_sync.wire.delivery import Delivery
 from broadcast_sync.wire.formats import Format
 from broadcast_sync.wire.prepared import Prepared
+from broadcast_sync.wire.visibility import is_beside
 
 MAX_WAITING: Final = 1_024
 """Must-arrive messages that may wait. One more and its channel's sockets are told to come back (4004)."""
@@ -77,7 +78,8 @@ class Fanout:
             return
         if prepared.delivery is Delivery.NEWEST_ONLY:
             # an older one keeps its turn and loses its content
-            self._newest[(channel, prepared.type)] = Job(prepared, channel, self._serve)
+            serve = self._serve_seers if is_beside(channel) else self._serve
+            self._newest[(channel, prepared.type)] = Job(prepared, channel, serve)
         elif len(self._must_arrive) >= MAX_WAITING:
             self._overflow(prepared, channel)
         else:
@@ -172,6 +174,13 @@ class Fanout:
             else:
                 session.send(prepared)
         self._counts.deliveries += len(sessions)
+
+    def _serve_seers(self, job: Job, sessions: list[Member]) -> None:
+        """Counts that are not public: each is asked again, as a token may have expired since its session joined."""
+        for session in sessions:
+            if session.sees_counts():
+                session.send(job.prepared)
+                self._counts.deliveries += 1
 
     def _serve_once(self, job: Job, sessions: list[Member]) -> None:
         """Must-arrive messages: not for a session whose snapshot or replay had it already."""

@@ -15,6 +15,7 @@ from broadcast_sync.tokens import Identity
 from broadcast_sync.wire.client import Auth, Ping, RequestUpdate, Subscribe, Unsubscribe
 from broadcast_sync.wire.server import AuthOk, Pong, Unsubscribed
 from broadcast_sync.wire.times import iso
+from broadcast_sync.wire.visibility import beside, is_beside
 
 if TYPE_CHECKING:
     from broadcast_sync.hub.hub import Hub
@@ -52,6 +53,8 @@ class Handlers:
         session.identity = identity
         expires_in_s = (identity.expires_ms + identity.leeway_ms - received_ms) / 1000
         self._hub.watch.authenticated(session, expires_in_s + self._hub.settings.auth.expiry_grace_s)
+        for channel in [name for name in session.channels if name != channels.SHOW and not is_beside(name)]:
+            self._hub.let_see(session, channel)
         if session.path != CONTROL:
             return self._greet(session, identity)
         self._accept(session, identity, None)
@@ -66,7 +69,7 @@ class Handlers:
         for channel in wanted:
             self._permit(session, channel)
         limit = self._hub.settings.hub.channels_per_socket
-        if len(session.channels.keys() | wanted.keys()) > limit:
+        if len({name for name in session.channels if not is_beside(name)} | wanted.keys()) > limit:
             raise Refusal("UNSUPPORTED", f"A socket may have {limit} channels.")
         for channel in wanted:
             since = message.since.get(channel)
@@ -76,6 +79,7 @@ class Handlers:
         """Channels that were not subscribed are answered all the same."""
         for channel in dict.fromkeys(message.channels):
             self._hub.channels.leave(session, channel)
+            self._hub.channels.leave(session, beside(channel))
             session.reply(Unsubscribed(channel))
 
     def ping(self, session: Session, message: Ping, received_ms: int) -> None:
@@ -84,7 +88,8 @@ class Handlers:
     def request_update(self, session: Session, message: RequestUpdate, received_ms: int) -> None:
         """Sends what a joiner of `show` and `results` gets."""
         self._signed_in(session)
-        for channel in (channels.SHOW, channels.RESULTS):
+        wanted = [channels.SHOW, channels.RESULTS, *([beside(channels.RESULTS)] if session.sees_counts() else [])]
+        for channel in wanted:
             for prepared in self._hub.snapshot(channel):
                 session.send(prepared)
 

@@ -37,6 +37,7 @@ from broadcast_sync.wire.client import Position
 from broadcast_sync.wire.prepared import Prepared
 from broadcast_sync.wire.server import Reconnect, Subscribed, Welcome
 from broadcast_sync.wire.times import iso
+from broadcast_sync.wire.visibility import beside, is_beside
 
 CONTROL_FRAMES_PER_SECOND: Final = 10.0
 CONTROL_FRAMES_BURST: Final = 100
@@ -129,7 +130,8 @@ class Hub:
         if name is None:
             raise ValueError(f"{prepared.type} has no channel")
         self.fanout.publish(prepared, name)
-        self.cable.feed(prepared)
+        if not is_beside(name):
+            self.cable.feed(prepared)
 
     def follows(self, channel: str) -> bool:
         """True if anybody here is subscribed to a channel, over whatever door."""
@@ -269,6 +271,19 @@ class Hub:
         else:
             for prepared in self.snapshot(channel) if missed is None else missed:
                 session.send(prepared)
+        if session.identity is not None and channel != SHOW:
+            self.let_see(session, channel)
+
+    def let_see(self, session: Session, channel: str) -> None:
+        """Gives a subscriber of `channel` what is beside it for screens and the control room, the newest at once; or
+        takes it away, by what its token says now."""
+        private = beside(channel)
+        if session.sees_counts():
+            self.channels.join(session, private, ("", 0))
+            for prepared in self.snapshot(private):
+                session.send(prepared)
+        else:
+            self.channels.leave(session, private)
 
     def _missed(self, channel: str, since: Position) -> list[Prepared] | None:
         """All that a client missed; None if that is not known, or larger than an outbox: it goes out in one piece, and

@@ -55,6 +55,11 @@ HUB: Final = "broadcast_sync_hub"
 """What the names of all these metrics begin with."""
 
 
+def counting(type: str) -> dict[str, frozenset[str]]:
+    """What would tell how many messages of a type have come, for an Exposition."""
+    return {f"{HUB}_messages": frozenset({type})}
+
+
 class HubCollector(Collector):
     """The hub's metrics for a Prometheus registry. `sockets`, `subscribers` and `messages` read live figures."""
 

@@ -21,6 +21,7 @@ from broadcast_sync.wire.formats import Format
 from broadcast_sync.wire.frames import BINARY, TEXT
 from broadcast_sync.wire.prepared import Prepared
 from broadcast_sync.wire.server import Data, Envelope, Error, Reconnect
+from broadcast_sync.wire.visibility import SEERS
 
 if TYPE_CHECKING:
     from broadcast_sync.hub.hub import Hub
@@ -164,6 +165,12 @@ class Session:
         """Tells the client when to come back, and closes (4000)."""
         self.reply(Reconnect(after_ms, reason))
         self.close(DRAINING, reason)
+
+    def sees_counts(self) -> bool:
+        """Whether this client may see counts that are for screens and the control room alone: it has shown a token with
+        such a role, and that has not expired."""
+        identity = self.identity
+        return identity is not None and identity.has(*SEERS) and not identity.expired(self._hub.clock.now_ms())
 
     def hold(self) -> None:
         """Takes nothing more of what the client says, until the close. What was taken is answered."""

@@ -2,6 +2,7 @@
 
 commands.py   `broadcast-sync config` and `token`
 departure.py  when a node leaves: at once, by a drain, or not while people vote
+exposition.py what /metrics shows, and what it withholds
 guests.py     POST /auth/guest: tokens for the pages, where settings allow it
 health.py     /healthz, /readyz, /metrics, /api/v1/status
 keys.py       /api/v1/keys: the public half of the signing key

@@ -1,7 +1,8 @@
 """`POST /auth/guest`: tokens for the pages that we serve, so that a newcomer can press a button at once.
 
-Off by default. With `auth.guests = "users"` anybody may have a token of role `user` or `screen`; with "all" of
-role `control` too, which is refused at the start unless the server is bound to loopback.
+Off by default. With `auth.guests = "users"` anybody may have a token of role `user`; with "all" of the roles `screen`
+and `control` too, which see counts that are not public: that is refused at the start unless the server is bound to
+loopback.
 """
 
 from __future__ import annotations
@@ -73,7 +74,7 @@ class Guests:
 
     def _grant(self, asked: GuestRequest) -> Granted:
         allowed = self._settings.auth.guests
-        if allowed == "none" or (allowed == "users" and asked.role == "control"):
+        if allowed == "none" or (allowed == "users" and asked.role != "user"):
             raise Refusal("FORBIDDEN", "Guests get no token here; sign in with the app's own account.")
         now = self._clock.now_ms()
         level = self._limit.spend(self._level, now / 1000, asked.count or 1)

@@ -12,6 +12,7 @@ from starlette.responses import PlainTextResponse, Response
 
 from broadcast_sync.api import Answer, Endpoint, endpoint
 from broadcast_sync.http import json_response
+from broadcast_sync.operations.exposition import Exposition
 from broadcast_sync.wire.server import ShowInfo
 
 TEXT: Final = "text/plain"
@@ -30,7 +31,8 @@ class EngineVersions(Struct, frozen=True):
 
 
 class Status(Struct, frozen=True, rename="camel"):
-    """What is running. `uptimeS` in seconds, `guests` as in auth.guests, `sockets` of this node; `streams` of TALLY."""
+    """What is running. `uptimeS` in seconds, `guests` as in auth.guests, `sockets` of this node; `streams` of TALLY.
+    `totalVotes` is null while it is not for everybody."""
 
     version: str
     node: str
@@ -42,16 +44,17 @@ class Status(Struct, frozen=True, rename="camel"):
     sockets: int
     degraded: bool
     engines: EngineVersions
-    total_votes: int
+    total_votes: int | None
     streams: str
 
 
 class Health:
     """`ready` says why not, or nothing when all is well; `status` makes the answer of /api/v1/status."""
 
-    def __init__(self, ready: Callable[[], list[str]], status: Callable[[], Status]) -> None:
+    def __init__(self, ready: Callable[[], list[str]], status: Callable[[], Status], figures: Exposition) -> None:
         self._ready = ready
         self._status = status
+        self._figures = figures
 
     def endpoints(self) -> list[Endpoint]:
         return [
@@ -84,7 +87,7 @@ class Health:
         return json_response(Readiness(not reasons, reasons), 503 if reasons else 200)
 
     async def _metrics(self, request: Request) -> Response:
-        return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+        return Response(generate_latest(self._figures), media_type=CONTENT_TYPE_LATEST)
 
     async def _show_status(self, request: Request) -> Status:
         return self._status()

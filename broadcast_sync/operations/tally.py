@@ -46,13 +46,21 @@ class NodeReport(Struct, frozen=True):
 
 
 class DirectorReport(Struct, frozen=True):
-    """What only the director knows. `recount` is EQUAL, PENDING or DIFFERS; `ledger_lag` in votes."""
+    """What only the director knows. `recount` is EQUAL, PENDING or DIFFERS; `ledger_lag` in votes. Figures of votes are
+    None while they are for nobody, and `embargoed` while they are not for everybody: it is the director who says so,
+    since no other node can know sooner that a window has been opened."""
 
-    votes_per_second: float
-    total_votes: int
-    ledger_lag: int
+    votes_per_second: float | None
+    total_votes: int | None
+    ledger_lag: int | None
     recount: str
     at_ms: int
+    embargoed: bool = False
+
+    @property
+    def public_total(self) -> int | None:
+        """The votes of the window as everybody may know them."""
+        return None if self.embargoed else self.total_votes
 
 
 class StageView(Struct, frozen=True):

@@ -14,6 +14,7 @@ store.py      the stage in Valkey: compare-and-set, events, acks
 mirror.py     a node's live copy of the stage; what its sockets are sent
 canary.py     proves the path from the engine to the mirror, and that nothing was lost on it
 recent.py     PURE: the last must-arrive events, for those who come back
+embargo.py    PURE: who may see the counts of a window, and the boards held back until then
 outages.py    what counts as an engine outage, and how it is waited out
 director.py   the lease holder's duties: warn, close, settle, advance
 cuelog.py     cue records: from the stream to PostgreSQL, and the last of them to the consoles

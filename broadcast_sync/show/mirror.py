@@ -23,12 +23,12 @@ from broadcast_sync.bus.pubsub import Connected, Disconnected, Payload, Report, 
 from broadcast_sync.clock import Clock
 from broadcast_sync.show.canary import Canary
 from broadcast_sync.show.countdown import next_instant, remaining_s, ticks
+from broadcast_sync.show.embargo import Boards, Withheld
 from broadcast_sync.show.model import Stage
 from broadcast_sync.show.outages import Outage
 from broadcast_sync.show.recent import Recent
 from broadcast_sync.show.store import StageStore
 from broadcast_sync.show.views import state_update
-from broadcast_sync.wire.delivery import Delivery
 from broadcast_sync.wire.prepared import Prepared
 from broadcast_sync.wire.server import Countdown, Data, TimeUpdate
 from broadcast_sync.wire.times import iso
@@ -73,7 +73,8 @@ class StageMirror:
             keys.contestants_channel: CONTESTANTS,
         }
         self._recent = Recent()
-        self._boards: dict[str, Prepared] = {}
+        self._boards = Boards()
+        self._withheld = Withheld()
         self._changed = asyncio.Event()
         self._ready = asyncio.Event()
         self._skipped: set[str] = set()
@@ -90,6 +91,12 @@ class StageMirror:
         while self.stage is seen:
             await self._changed.wait()
 
+    @property
+    def withholding(self) -> bool:
+        """True while this node must not tell how many votes it has taken: it has known a window under an embargo and
+        has not heard of its release; or it knows nothing yet (fails closed)."""
+        return not self._ready.is_set() or bool(self._withheld)
+
     def position(self, channel: str) -> tuple[str, int]:
         """Epoch and offset a joiner of `channel` starts from; only `show` counts its messages."""
         return (self._recent.epoch, self._recent.offset if channel == "show" else 0)
@@ -100,9 +107,10 @@ class StageMirror:
 
     def snapshot(self, channel: str) -> list[Prepared]:
         """What a joiner of `channel` is sent first: the stage, time left and public result for `show`, the last
-        boards for `results`. The same objects for all who ask within a second."""
+        boards for `results` or the channel for screens beside it, whichever may have them. The same objects for all who
+        ask within a second."""
         if channel != "show":
-            return list(self._boards.values()) if channel == "results" else []
+            return self._boards.snapshot(self.stage, channel)
         now_ms = self._clock.now_ms()
         second = now_ms // 1000
         shown = self._shown
@@ -188,15 +196,21 @@ class StageMirror:
         if message.offset is not None and channel == "show":
             await self._take_event(message, message.offset)
             return
-        if message.delivery is Delivery.NEWEST_ONLY and message.channel == "results":
-            self._boards[message.type] = message
-        self._on_message(message)
+        if channel != "results":
+            self._on_message(message)
+        else:
+            self._take_board(message)
+
+    def _take_board(self, board: Prepared) -> None:
+        sent = self._boards.take(self.stage, board)
+        if sent is not None:
+            self._on_message(sent)
 
     def _take_bundle(self, body: bytes) -> None:
         try:
             for name, envelope in _bundle.decode(body).items():
                 if self._followed(name):
-                    self._on_message(Prepared.received(bytes(envelope)))
+                    self._take_board(Prepared.received(bytes(envelope)))
         except (msgspec.DecodeError, KeyError) as error:
             self._skip(CONTESTANTS, error)
 
@@ -243,14 +257,13 @@ class StageMirror:
         if payload is None or self.stage.window is None:
             return
         with contextlib.suppress(msgspec.DecodeError, KeyError):  # of another version: the next board comes in a second
-            board = Prepared.received(payload)
-            if board.epoch == self.stage.window.window_id:
-                self._boards[board.type] = board
+            self._boards.take(self.stage, Prepared.received(payload))
 
     def _set_stage(self, stage: Stage) -> None:
         before, self.stage = self.stage, stage
-        if (before.window and before.window.window_id) != (stage.window and stage.window.window_id):
-            self._boards.clear()
+        self._withheld.heed(stage)
+        for board in self._boards.moved(before, stage):
+            self._on_message(board)
         changed, self._changed = self._changed, asyncio.Event()
         changed.set()
 

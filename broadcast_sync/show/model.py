@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from broadcast_sync.show.timecode import Reference
 from broadcast_sync.wire.server import ContestantInfo, ResultsReady
+from broadcast_sync.wire.visibility import Visibility
 
 Voting = Literal["IDLE", "OPEN", "CLOSING", "CLOSED"]
 
@@ -63,6 +64,8 @@ class Window(Struct, frozen=True):
     """By how much it has been extended in all."""
     extended_ms: int = 0
     """When it was extended last; 0 if never."""
+    visibility: Visibility = "public"
+    """Who may see its counts before its result is released."""
 
 
 class SlotWinner(Struct, frozen=True, rename="camel"):

@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from broadcast_sync.show.model import Ruleset, Show, SlotWinner
 from broadcast_sync.wire.server import ResultsReady
+from broadcast_sync.wire.visibility import Visibility
 
 
 class Command(Struct, frozen=True):
@@ -42,6 +43,7 @@ class OpenVoting(Command, frozen=True):
     ruleset: Ruleset
     grace_ms: int
     slot: int | None = None
+    visibility: Visibility = "public"
 
 
 class ExtendVoting(Command, frozen=True):

@@ -82,7 +82,8 @@ def complete_advance(stage: Stage, command: CompleteAdvance, now_ms: int) -> tup
     if after_it.finished or not rounds.can_be_voted_on(contestants):
         return replace(stage, season=after_it), lambda after: (said,)
     following = new_window(
-        command.window_id, now_ms, advance.duration_s, command.grace_ms, window.ruleset, contestants, after_it.slot
+        command.window_id, now_ms, advance.duration_s, command.grace_ms, window.ruleset, contestants, window.visibility,
+        after_it.slot,
     )
     opened = with_window(stage, following, replace(after_it, duration_s=advance.duration_s))
     return opened, lambda after: (said, window_info(after, following))

@@ -34,6 +34,7 @@ def window_info(stage: Stage, window: Window) -> WindowInfo:
         rules=window.ruleset.rules,
         contestants=list(window.contestants),
         rehearsal=bool(stage.show and stage.show.rehearsal),
+        visibility=window.visibility,
     )
 
 

@@ -24,6 +24,7 @@ from broadcast_sync.show.rounds import refuse
 from broadcast_sync.show.views import window_info
 from broadcast_sync.wire.server import ContestantInfo, VotingClosed, Warning_
 from broadcast_sync.wire.times import iso
+from broadcast_sync.wire.visibility import Visibility
 
 
 def open_voting(stage: Stage, command: OpenVoting, now_ms: int) -> tuple[Stage, Events]:
@@ -39,7 +40,9 @@ def open_voting(stage: Stage, command: OpenVoting, now_ms: int) -> tuple[Stage, 
     contestants = rounds.line_up(show, command.contestants, won)
     if not rounds.can_be_voted_on(contestants):
         raise refuse("There is nobody to vote for: name at least one contestant who is not eliminated.")
-    window = new_window(command.window_id, now_ms, duration_s, command.grace_ms, command.ruleset, contestants)
+    window = new_window(
+        command.window_id, now_ms, duration_s, command.grace_ms, command.ruleset, contestants, command.visibility
+    )
     season = rounds.opening(stage, show, window, command.slot, duration_s)
     if season is not None and command.ruleset.rounds:
         window = replace(window, round=season.slot)
@@ -48,12 +51,12 @@ def open_voting(stage: Stage, command: OpenVoting, now_ms: int) -> tuple[Stage, 
 
 def new_window(
     window_id: str, now_ms: int, duration_s: int, grace_ms: int, ruleset: Ruleset,
-    contestants: tuple[ContestantInfo, ...], slot: int = 0,
+    contestants: tuple[ContestantInfo, ...], visibility: Visibility, slot: int = 0,
 ) -> Window:
     closes_ms = now_ms + duration_s * 1000
     return Window(
         window_id, now_ms, closes_ms, closes_ms + grace_ms, ruleset, contestants,
-        warned=duration_s * 1000 <= WARNING_MS, round=slot,
+        warned=duration_s * 1000 <= WARNING_MS, round=slot, visibility=visibility,
     )
 
 

@@ -2,6 +2,7 @@
 
 times.py      milliseconds since 1970 <-> ISO 8601 UTC
 delivery.py   the delivery class of each message type
+visibility.py PURE: who may see counts, and the channels for those who may before others
 client.py     messages that clients send
 server.py     messages that the server sends
 codecs.py     JSON and MessagePack

@@ -57,24 +57,25 @@ decode_action: Final = msgspec.json.Decoder(Action).decode
 
 
 class ContestantVotes(Struct, frozen=True):
-    """One contestant of `initial_results` and `results_update`."""
+    """One contestant of `initial_results` and `results_update`; the figures are null while they may not be told."""
 
     id: str
     name: str
     khmer_name: str
     photo_url: str
     hometown: str
-    votes: int
-    percentage: float
-    rank: int
+    votes: int | None
+    percentage: float | None
+    rank: int | None
 
 
 class EpisodeResults(Struct, frozen=True):
-    """The data of `initial_results` and `results_update`. `voting_end` is null when no window is known."""
+    """The data of `initial_results` and `results_update`. `voting_end` is null when no window is known, `total_votes`
+    while it may not be told."""
 
     episode_id: int
     episode_number: int
-    total_votes: int
+    total_votes: int | None
     voting_active: bool
     voting_end: str | None
     contestants: list[ContestantVotes]

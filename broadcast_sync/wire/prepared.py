@@ -69,6 +69,12 @@ class Prepared:
             None if head.offset is UNSET else head.offset,
         )
 
+    def to(self, channel: str) -> Prepared:
+        """The same message, and the same bytes, for the subscribers of another channel."""
+        sent = Prepared(self.type, self.json, self.data_json, channel, self.epoch, self.offset)
+        sent._payloads, sent._frames = self._payloads, self._frames
+        return sent
+
     @property
     def json(self) -> bytes:
         """The JSON payload, unframed."""

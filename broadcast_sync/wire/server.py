@@ -128,7 +128,8 @@ class ContestantInfo(Struct, frozen=True, rename="camel"):
 
 
 class WindowInfo(Data, frozen=True):
-    """The voting window; the data of VOTING_OPEN. `rules` are in plain words for people."""
+    """The voting window; the data of VOTING_OPEN. `rules` are in plain words for people; `visibility` is who may see
+    its counts before its result is released: public, screens or hidden."""
 
     TYPE: ClassVar[str] = "VOTING_OPEN"
     window_id: str
@@ -141,6 +142,7 @@ class WindowInfo(Data, frozen=True):
     rules: dict[str, Any]
     contestants: list[ContestantInfo]
     rehearsal: bool = False
+    visibility: str = "public"
 
 
 class SeasonInfo(Struct, frozen=True, rename="camel"):
@@ -405,10 +407,11 @@ class Tally(Data, frozen=True):
     """`applied` is the share of all sockets sent `revision`, `acked` of those whose client has said that it has it;
     `recount` is EQUAL, PENDING or DIFFERS. `lastLatenessMs` is that of the last cue taken, null before any.
 
-    `state` is `voting` of the show; `legal` the cue events that would be accepted now; `ledger_lag` in votes. `streams`
-    is OK, ALARM (votes that wait for the ledger fill half of their memory) or FULL (ballots get TRY_AGAIN). `armed` are
-    the cues to come, soonest first; `pending` those that wait for a second person; `reference` is null until the show's
-    timecode has been set.
+    `state` is `voting` of the show; `legal` the cue events that would be accepted now; `ledger_lag` in votes. It,
+    `votes_per_second` and `total_votes` are null while the counts of the window are hidden. `streams` is OK, ALARM
+    (votes that wait for the ledger fill half of their memory) or FULL (ballots get TRY_AGAIN). `armed` are the cues to
+    come, soonest first; `pending` those that wait for a second person; `reference` is null until the show's timecode
+    has been set.
     """
 
     TYPE: ClassVar[str] = "TALLY"
@@ -416,11 +419,11 @@ class Tally(Data, frozen=True):
     state: str
     sockets: int
     applied: float
-    votes_per_second: float
-    ledger_lag: int
+    votes_per_second: float | None
+    ledger_lag: int | None
     recount: str
     legal: list[str]
-    total_votes: int
+    total_votes: int | None
     degraded: bool
     cues: list[CueLogRow]
     streams: str = "OK"

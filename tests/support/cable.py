@@ -46,12 +46,17 @@ class Air:
         found = {"show": self.state, "results": self.board}.get(channel)
         return [] if found is None else [found]
 
-    def show(self, episode: int | None, voting: str = "OPEN", window: str = "w1") -> None:
+    def show(
+        self, episode: int | None, voting: str = "OPEN", window: str = "w1", *, visibility: str = "public",
+        released: bool = False,
+    ) -> None:
         self.offset += 1
-        shown = WindowInfo(window, voting, iso(0), iso(90_000), iso(95_000), episode or 0, "h", {}, LINE_UP)
+        shown = WindowInfo(
+            window, voting, iso(0), iso(90_000), iso(95_000), episode or 0, "h", {}, LINE_UP, visibility=visibility
+        )
         self.state = self._publish(StateUpdate(
             None if episode is None else ShowInfo("demo", episode, "Demo"), None, voting,
-            None if voting == "IDLE" else shown, self.offset, False, False, [] if episode is None else LINE_UP,
+            None if voting == "IDLE" else shown, self.offset, False, released, [] if episode is None else LINE_UP,
         ), "show", EPOCH, self.offset)
 
     def vote(self, *counts: int) -> None:

@@ -18,6 +18,7 @@ from broadcast_sync.hub.session import Session
 from broadcast_sync.wire.prepared import Prepared
 from broadcast_sync.wire.server import Countdown, Data, Envelope, LeanRow, VoteUpdate, Warning_
 from broadcast_sync.wire.times import iso
+from broadcast_sync.wire.visibility import beside, is_beside
 
 EPOCH = "e1"
 
@@ -84,11 +85,15 @@ class Rig:
         self._stack = stack
         self.events: list[Prepared] = []
         self.oldest = 0
+        self.private: list[Prepared] = []
+        """What a joiner is sent of `results` beside the public boards."""
         hub.position = lambda channel: (EPOCH, len(self.events)) if channel == "show" else (EPOCH, 0)
         hub.snapshot = self._snapshot
         hub.replay = self._replay
 
     def _snapshot(self, channel: str) -> list[Prepared]:
+        if is_beside(channel):
+            return self.private if channel == beside("results") else []
         if channel == "results":
             return [self.board(0)]
         return [_event(Warning_("snapshot", 0), channel, len(self.events) if channel == "show" else 0)]

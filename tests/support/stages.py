@@ -10,6 +10,7 @@ from broadcast_sync.show.machine import decide
 from broadcast_sync.show.model import Ruleset, Show, SlotWinner, Stage
 from broadcast_sync.show.orders import Command, OpenVoting, StartShow
 from broadcast_sync.wire.server import ContestantInfo, ResultsReady
+from broadcast_sync.wire.visibility import Visibility
 
 NOW = 1_795_000_000_000
 RULES = Ruleset("xfactor", "hash", {"free": "5 votes"})
@@ -24,9 +25,9 @@ SHOW = Show("demo", 1, "Voices of the Mekong", 7, LINE_UP)
 
 def open_voting(
     duration_s: object = 90, window_id: str = "w1", contestants: tuple[str, ...] | None = None, grace_ms: int = 5_000,
-    rules: Ruleset = RULES, slot: int | None = None,
+    rules: Ruleset = RULES, slot: int | None = None, visibility: Visibility = "public",
 ) -> OpenVoting:
-    return OpenVoting(window_id, duration_s, contestants, rules, grace_ms, slot)
+    return OpenVoting(window_id, duration_s, contestants, rules, grace_ms, slot, visibility)
 
 
 def results_of(window_id: str) -> ResultsReady:

@@ -41,7 +41,8 @@ class CastClip(Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
 
 
 class Clip(Struct, frozen=True):
-    """A clip of the slot. `score` are its weighted votes, null when the engine does not say."""
+    """A clip of the slot. `score` are its weighted votes, null while they may not be told and when the engine does not
+    say."""
 
     id: str
     number: int
@@ -66,7 +67,7 @@ class VotingState(Struct, frozen=True, rename="camel"):
 
 
 class ClipTaken(Struct, frozen=True, rename="camel"):
-    """`newScore` counts this vote; `replayed` is true when this id had been counted before."""
+    """`newScore` counts this vote, null as `score`; `replayed` is true when this id had been counted before."""
 
     clip_id: str
     vote_type: str
@@ -133,7 +134,7 @@ class ClipApi:
         slot, slots = (season.slot, season.slots) if season else (None, None)
         if window is None:
             return VotingState([], 0, {}, [], slot, slots, stage.voting)
-        counts = await self._tallies.of(window.window_id)
+        counts = await self._tallies.of(stage)
         left = await self._ballots.remaining(identity) or {}
         voted = await self._ballots.voted(identity) or set()
         clips = [
@@ -147,12 +148,13 @@ class ClipApi:
         return VotingState(clips, _today(window, left), _left(window, left), ids, slot, slots, stage.voting)
 
     async def _cast(self, request: Request, identity: Identity, body: CastClip) -> ClipTaken:
-        received_ms, window = self._clock.now_ms(), self._stage().window
+        received_ms, stage = self._clock.now_ms(), self._stage()
+        window = stage.window
         if window is None:
             raise Refusal("VOTING_CLOSED")
         vote = Vote(ballot_id(request, body.id, received_ms), body.clip_id, body.vote_type)
         ack = await cast(self._ballots, identity, vote, received_ms, self._answer_s)
-        score = await self._tallies.exactly(window.window_id, ack.contestant_id)
+        score = await self._tallies.exactly(stage, ack.contestant_id)
         left = ack.remaining
         return ClipTaken(
             ack.contestant_id, ack.vote_type, score, _today(window, left), _left(window, left), ack.vote_id,

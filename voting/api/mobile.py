@@ -134,7 +134,7 @@ class MobileApi:
         show, window = stage.show, stage.window
         if show is None or window is None or stage.voting != "OPEN":
             return json_response(shapes.NoEpisode("No active voting episode", _next(stage)), 404)
-        counts = await self._tallies.of(window.window_id)
+        counts = await self._tallies.of(stage)
         left = await self._ballots.remaining(identity) or {}
         cast_before = await self._history.cast(identity.user_id, show.episode_ref)
         found = shapes.CurrentEpisode(
@@ -167,7 +167,7 @@ class MobileApi:
             self._metadata(request),
         )
         ack = await cast(self._ballots, identity, vote, received_ms, self._answer_s)
-        votes = await self._tallies.exactly(window.window_id, ack.contestant_id)
+        votes = await self._tallies.exactly(stage, ack.contestant_id)
         return shapes.VoteTakenAnswer(_taken(ack, window, votes))
 
     def _metadata(self, request: Request) -> Raw:

@@ -1,4 +1,5 @@
-"""The votes of a window as they stand, read from the engine at most once a second however many ask."""
+"""The votes of a window as they stand, read from the engine at most once a second however many ask, and told only while
+they are for everybody."""
 
 from __future__ import annotations
 
@@ -7,6 +8,8 @@ from typing import Final, Protocol
 
 from broadcast_sync.bus.connect import VALKEY_ERRORS
 from broadcast_sync.clock import Clock
+from broadcast_sync.show.embargo import embargoed
+from broadcast_sync.show.model import Stage
 
 FRESH_MS: Final = 1_000
 
@@ -19,7 +22,8 @@ class Gates(Protocol):
 
 
 class Tallies:
-    """One window's votes by contestant, kept for a second. An engine that is away brings None (for display only)."""
+    """The votes of a stage's window by contestant, kept for a second. None while they are under an embargo, whoever
+    asks, and when the engine is away (they are for display only)."""
 
     def __init__(self, gates: Gates, clock: Clock) -> None:
         self._gates = gates
@@ -27,8 +31,11 @@ class Tallies:
         self._lock = asyncio.Lock()
         self._kept: tuple[str, int, dict[str, int]] = ("", 0, {})
 
-    async def of(self, window_id: str) -> dict[str, int] | None:
+    async def of(self, stage: Stage) -> dict[str, int] | None:
         """Votes by contestant, at most a second old; contestants without votes are missing."""
+        if stage.window is None or embargoed(stage):
+            return None
+        window_id = stage.window.window_id
         async with self._lock:
             kept_id, at_ms, counts = self._kept
             now_ms = self._clock.now_ms()
@@ -41,9 +48,11 @@ class Tallies:
             self._kept = (window_id, now_ms, counts)
             return counts
 
-    async def exactly(self, window_id: str, contestant_id: str) -> int | None:
+    async def exactly(self, stage: Stage, contestant_id: str) -> int | None:
         """One contestant's votes of this moment, for whom has just voted for them."""
+        if stage.window is None or embargoed(stage):
+            return None
         try:
-            return await self._gates.votes_of(window_id, contestant_id)
+            return await self._gates.votes_of(stage.window.window_id, contestant_id)
         except VALKEY_ERRORS:
             return None

@@ -10,6 +10,12 @@ from prometheus_client import Histogram
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+COUNTING: Final[dict[str, frozenset[str]]] = {
+    f"broadcast_sync_{name}": frozenset()
+    for name in ("ballots_accepted", "ballot_votes", "ballots_replayed", "ballot_batch_size")
+}
+"""The families that count votes. Refusals, and how long answers take, are load."""
+
 
 class BallotMetrics(Collector):
     """Register with `registry.register(metrics)`."""

@@ -8,6 +8,9 @@ from prometheus_client import Counter, Gauge
 
 _LABELS: Final = ("organisation", "shard")
 
+COUNTING: Final[dict[str, frozenset[str]]] = {"broadcast_sync_ledger_rows": frozenset()}
+"""The families that count votes."""
+
 WRITTEN: Final = Counter("broadcast_sync_ledger_rows", "Rows of votes committed to PostgreSQL", _LABELS)
 OUTAGES: Final = Counter("broadcast_sync_ledger_outages", "Outages of an engine met by a writer", _LABELS)
 STREAM_BYTES: Final = Gauge("broadcast_sync_ledger_stream_bytes", "Memory of the vote streams", ("organisation",))

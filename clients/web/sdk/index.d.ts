@@ -21,6 +21,8 @@ export interface VotingWindow {
   rulesHash: string;
   rules: Record<string, unknown>;
   contestants: Contestant[];
+  /** Who sees counts before the result is released; until then there is no board for others. */
+  visibility?: "public" | "screens" | "hidden";
 }
 
 export interface BoardRow {

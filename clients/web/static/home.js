@@ -38,7 +38,7 @@ async function refresh() {
     byId("on-air").dataset.state = status.voting === "OPEN" ? "OPEN" : status.show ? "ON" : "";
     setText(byId("on-air"), onAir(status));
     setText(byId("sockets"), count(status.sockets));
-    setText(byId("votes"), count(status.totalVotes ?? 0));
+    setText(byId("votes"), status.totalVotes === null ? "–" : count(status.totalVotes));
     setText(byId("uptime"), duration(status.uptimeS));
     setText(byId("engines"), `Valkey ${status.engines?.valkey ?? "–"}, PostgreSQL ${status.engines?.postgres ?? "–"}`);
     setText(byId("node"), `${status.node} ${status.version}`);

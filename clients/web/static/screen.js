@@ -1,7 +1,8 @@
 /** The studio screen: title card, act on stage, the ranking as it moves, the reveal. Shows, never asks. */
 import { BroadcastSync } from "./sdk/index.js";
 import {
-  byId, clockText, count, el, firsts, namesTogether, percent, portrait, setText, socketUrl, titles,
+  byId, clockText, count, el, firsts, guestToken, namesTogether, percent, portrait, setText, socketUrl, titles,
+  tokenFromAddress,
 } from "./page.js";
 
 const LAST_SECONDS = 10;
@@ -228,8 +229,24 @@ function frame() {
   requestAnimationFrame(frame);
 }
 
+const given = tokenFromAddress();
+let asked = given !== null;
+
+/** A window whose counts are for screens alone needs a token: the address's, or a guest's where there are any. */
+async function showThatWeAreAScreen() {
+  if (asked || show.state.window?.visibility !== "screens") return;
+  asked = true;
+  try {
+    const token = await guestToken("screen");
+    if (token) show.setToken(token);
+  } catch {
+    asked = false; // the server could not be asked: the next change asks again
+  }
+}
+
 show.on("change", render);
+show.on("change", showThatWeAreAScreen);
 show.on("second", (seconds) => seconds === 0 && render());
-show.connect(socketUrl("/voting/results"), { channels: ["show", "results"] });
+show.connect(socketUrl("/voting/results"), { token: given, channels: ["show", "results"] });
 render();
 requestAnimationFrame(frame);

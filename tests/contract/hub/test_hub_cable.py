@@ -14,6 +14,7 @@ from broadcast_sync.hub import cable_feed
 from broadcast_sync.hub.cable import IDENTIFIER_BYTES, CableSession
 from broadcast_sync.wire.prepared import Prepared
 from broadcast_sync.wire.server import Warning_
+from broadcast_sync.wire.visibility import beside
 from tests.contract.hub.conftest import Open
 from tests.support.cable import LINE_UP, Air, Cable, identifier
 from tests.support.hub import Rig
@@ -78,6 +79,30 @@ async def test_a_new_window_begins_at_zero(rig: Rig) -> None:
     assert (await cable.told())[1]["total_votes"] == 40
     air.show(1, "OPEN", "w2")
     assert (await cable.told())[1]["total_votes"] == 0
+
+
+async def test_under_an_embargo_there_are_names_and_no_figures(rig: Rig) -> None:
+    air = Air(rig)
+    air.show(1, "OPEN", visibility="screens")
+    cable = await Cable.welcomed(rig, f"?token={rig.token('screen')}")  # the cable is for the public, whoever asks
+    await cable.subscribe(EPISODE)
+    kind, data = await cable.told()
+    assert (kind, data["total_votes"]) == ("initial_results", None)
+    assert [(row["id"], row["name"], row["votes"], row["percentage"], row["rank"]) for row in data["contestants"]] == [
+        (each.id, each.name, None, None, None) for each in LINE_UP
+    ]
+    await cable.subscribe(identifier(contestant_id="c01"))  # is confirmed, and told nothing
+    air.rig.hub.publish(rig.board(7), beside("results"))
+    await rig.settled()
+    air.show(1, "CLOSED", visibility="screens")
+    kind, data = await cable.told()
+    assert (kind, data["total_votes"], data["voting_active"]) == ("results_update", None, False)
+    air.vote(30, 10)  # the release: first the boards, then the state
+    told = [await cable.told() for _ in range(3)]
+    assert [kind for kind, _ in told] == ["results_update", "vote_update", "detailed_update"]
+    air.show(1, "CLOSED", visibility="screens", released=True)
+    kind, data = await cable.told()
+    assert (kind, data["total_votes"], data["contestants"][0]["rank"]) == ("results_update", 40, 1)
 
 
 async def test_what_was_on_air_before_this_node_heard_of_it(rig: Rig) -> None:

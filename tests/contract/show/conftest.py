@@ -16,6 +16,7 @@ from broadcast_sync.settings import Settings
 from broadcast_sync.show.intake import CueIntake
 from broadcast_sync.show.mirror import StageMirror
 from broadcast_sync.show.store import StageStore
+from broadcast_sync.wire.delivery import Delivery
 from broadcast_sync.wire.prepared import Prepared
 from tests.support.stages import FakeShows, FakeWindow
 
@@ -37,7 +38,8 @@ class Seen:
     @property
     def offsets(self) -> list[int]:
         """The offsets of the must-arrive events, in the order of delivery."""
-        return [message.offset for message in self.messages if message.offset is not None]
+        events = [message for message in self.messages if message.delivery is Delivery.MUST_ARRIVE]
+        return [message.offset for message in events if message.offset is not None]
 
     async def until(self, true: Callable[[], bool]) -> None:
         while not true():

@@ -13,14 +13,24 @@ from broadcast_sync.bus.keys import StageKeys
 from broadcast_sync.clock import EngineClock
 from broadcast_sync.show.machine import decide
 from broadcast_sync.show.mirror import StageMirror
-from broadcast_sync.show.orders import Command, EndShow, ExtendVoting, StartPerformance, StartShow
+from broadcast_sync.show.orders import (
+    Certify,
+    CloseByTimer,
+    Command,
+    EndShow,
+    ExtendVoting,
+    ReleaseResults,
+    StartPerformance,
+    StartShow,
+)
 from broadcast_sync.show.store import Committed, StageStore
 from broadcast_sync.wire.prepared import Prepared
 from broadcast_sync.wire.server import ContestantUpdate, Countdown, Envelope, VoteUpdate
+from broadcast_sync.wire.times import iso
 from tests.contract.show.conftest import Seen
 from tests.support.deaf import deaf_proxy
 from tests.support.engines import RunningEngines
-from tests.support.stages import SHOW, open_voting
+from tests.support.stages import SHOW, open_voting, results_of
 
 
 async def take(store: StageStore, clock: EngineClock, *commands: Command) -> None:
@@ -38,6 +48,17 @@ async def until(condition: Callable[[], bool]) -> None:
 def json_of(message: Prepared) -> dict[str, Any]:
     decoded: dict[str, Any] = msgspec.json.decode(message.data_json)
     return decoded
+
+
+def board_of(total: int, clock: EngineClock, window_id: str = "w1", channel: str = "results") -> bytes:
+    now_ms = clock.now_ms()
+    return msgspec.json.encode(
+        Envelope("VOTE_UPDATE", VoteUpdate([], total), iso(now_ms), channel, window_id, now_ms)
+    )
+
+
+def closes_ms(mirror: StageMirror) -> int:
+    return mirror.stage.window.closes_ms if mirror.stage.window else 2**62
 
 
 async def cut(valkey: Redis) -> None:
@@ -81,8 +102,9 @@ async def test_what_was_missed_while_cut_off_comes_once_and_in_order(
 
 
 async def test_of_contestants_only_those_who_are_followed_are_passed_on(
-    mirror: StageMirror, seen: Seen, valkey: Redis, keys: StageKeys
+    mirror: StageMirror, store: StageStore, clock: EngineClock, seen: Seen, valkey: Redis, keys: StageKeys
 ) -> None:
+    await take(store, clock, StartShow(SHOW), open_voting(90))
     mirror._followed = lambda channel: channel != "contestant:c02"
 
     def envelope(name: str) -> Envelope:
@@ -130,8 +152,7 @@ async def test_doubled_and_reordered_events_come_once_and_in_order(
     events = [fields[b"m"] for _, fields in entries]
     for payload in [*reversed(events), *events, events[0], events[2], events[2]]:
         await valkey.publish(keys.channel, payload)
-    board = Prepared.of(VoteUpdate([], 1), clock.now_ms(), "results")
-    await valkey.publish(keys.results_channel, board.json)
+    await valkey.publish(keys.results_channel, board_of(1, clock))
     await seen.until(lambda: bool(seen.of("VOTE_UPDATE")))
     assert seen.offsets == [1, 2, 3, 4]
 
@@ -223,17 +244,63 @@ async def test_the_countdown_ticks_from_the_nodes_own_clock(
 
 
 async def test_boards_pass_through_and_the_last_is_kept_for_joiners(
-    mirror: StageMirror, seen: Seen, valkey: Redis, keys: StageKeys, clock: EngineClock
+    mirror: StageMirror, store: StageStore, seen: Seen, valkey: Redis, keys: StageKeys, clock: EngineClock
 ) -> None:
+    await take(store, clock, StartShow(SHOW), open_voting(90))
     for total in (1, 2):
-        board = Prepared.of(VoteUpdate([], total), clock.now_ms(), "results")
-        await valkey.publish(keys.results_channel, board.json)
+        await valkey.publish(keys.results_channel, board_of(total, clock))
+    await valkey.publish(keys.results_channel, board_of(3, clock, window_id="another"))
     await valkey.publish(keys.results_channel, b"not json")
     await valkey.publish(keys.results_channel, b'{"type":"NEW","data":{},"timestamp":""}')
     await valkey.publish(keys.control_channel, Prepared.of(Countdown(1), clock.now_ms()).json)
-    await seen.until(lambda: len(seen.messages) >= 4)
-    assert [message.channel for message in seen.messages[-3:]] == ["results", "results", "control"]
-    assert [msgspec.json.decode(message.data_json)["totalVotes"] for message in mirror.snapshot("results")] == [2]
+    await seen.until(lambda: bool(seen.of("COUNTDOWN")))
+    others = [message.channel for message in seen.messages if message.channel != "show"]
+    assert others == ["results", "results", "control"]
+    assert [json_of(message)["totalVotes"] for message in mirror.snapshot("results")] == [2]
+
+
+async def test_boards_under_an_embargo_go_beside_the_public_channel_until_the_release(
+    mirror: StageMirror, store: StageStore, seen: Seen, valkey: Redis, keys: StageKeys, clock: EngineClock
+) -> None:
+    await take(store, clock, StartShow(SHOW), open_voting(1, grace_ms=0, visibility="screens"))
+    await valkey.publish(keys.results_channel, board_of(1, clock))
+    name = "contestant:c01"
+    bundle = msgspec.json.encode({name: msgspec.Raw(board_of(1, clock, channel=name))})
+    await valkey.publish(keys.contestants_channel, bundle)
+    await seen.until(lambda: len(seen.of("VOTE_UPDATE")) == 2)
+    assert [message.channel for message in seen.of("VOTE_UPDATE")] == ["screens:results", "screens:contestant:c01"]
+    assert mirror.withholding and mirror.snapshot("results") == []
+    assert [json_of(message)["totalVotes"] for message in mirror.snapshot("screens:results")] == [1]
+    await until(lambda: clock.now_ms() >= closes_ms(mirror))
+    await take(store, clock, CloseByTimer("w1"), Certify(results_of("w1"), False))
+    await seen.until(lambda: mirror.stage.voting == "CLOSED")
+    assert not mirror.stage.released and not seen.of("RESULTS_READY") and mirror.withholding
+    await take(store, clock, ReleaseResults())
+    await seen.until(lambda: bool(seen.of("RESULTS_READY")))
+    assert [message.channel for message in seen.of("VOTE_UPDATE")[2:]] == ["results", "contestant:c01"]
+    assert [json_of(message)["totalVotes"] for message in mirror.snapshot("results")] == [1]
+    assert mirror.snapshot("screens:results") == [] and not mirror.withholding
+
+
+async def test_hidden_boards_go_to_nobody_and_a_newcomer_keeps_the_last_for_the_release(
+    mirror: StageMirror, store: StageStore, seen: Seen, valkey: Redis, keys: StageKeys, clock: EngineClock
+) -> None:
+    await take(store, clock, StartShow(SHOW), open_voting(90, visibility="hidden"))
+    await valkey.publish(keys.results_channel, board_of(1, clock))
+    await valkey.set(keys.board, board_of(2, clock))
+    await valkey.publish(keys.control_channel, Prepared.of(Countdown(1), clock.now_ms()).json)
+    await seen.until(lambda: bool(seen.of("COUNTDOWN")))
+    other = Seen()
+    newcomer = StageMirror(valkey, keys, store, clock, "default", other.messages.append)
+    running = asyncio.create_task(newcomer.run())
+    try:
+        await newcomer.wait_ready()
+        for node, heard in ((mirror, seen), (newcomer, other)):
+            assert not heard.of("VOTE_UPDATE") and node.withholding
+            assert node.snapshot("results") == node.snapshot("screens:results") == []
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
 
 
 async def test_the_countdown_goes_on_while_the_engine_does_not_answer(

@@ -20,6 +20,7 @@ from broadcast_sync.wire.formats import PLAIN_JSON, PLAIN_MSGPACK, Format
 from broadcast_sync.wire.prepared import Prepared
 from broadcast_sync.wire.server import Countdown, Envelope, LeanRow, VoteUpdate, Warning_
 from broadcast_sync.wire.times import iso
+from broadcast_sync.wire.visibility import beside
 
 ALL = [f"s{number}" for number in range(3 * STRIDE)]
 
@@ -33,6 +34,7 @@ class Paper:
         self.acked: Place | None = None
         self.got: list[bytes] = []
         self.closed = 0
+        self.sees = True
         self._rig = rig
 
     def write(self, frame: bytes) -> None:
@@ -42,6 +44,9 @@ class Paper:
     def send(self, prepared: Prepared) -> None:
         if not self.closed:
             self.write(prepared.frame_for(self.format))
+
+    def sees_counts(self) -> bool:
+        return self.sees
 
     def close(self, code: int) -> None:
         self.closed = code
@@ -118,6 +123,19 @@ async def test_everybody_once_and_others_between_the_slices(rig: Rig) -> None:
     assert sorted(rig.order) == sorted(ALL)
     assert rig.counts.deliveries == len(ALL)
     assert len({id(paper.got[0]) for paper in rig.papers.values()}) == 1
+
+
+async def test_counts_for_screens_ask_each_at_the_moment_of_sending(rig: Rig) -> None:
+    channel = beside("results")
+    rig.join("a", "b", "c", channel=channel)
+    rig.papers["b"].sees = False
+    rig.fanout.publish(board(1), channel)
+    await rig.settle()
+    rig.papers["b"].sees, rig.papers["c"].sees = True, False
+    rig.fanout.publish(board(2), channel)
+    await rig.settle()
+    assert [totals(rig.papers[name]) for name in "abc"] == [[1, 2], [2], [1]]
+    assert rig.counts.deliveries == 4
 
 
 async def test_whom_it_begins_with_changes(rig: Rig) -> None:

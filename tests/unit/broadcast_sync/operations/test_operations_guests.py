@@ -44,7 +44,10 @@ async def test_a_guest_gets_a_token_that_proves_the_role(settings_for: Callable[
 
 @pytest.mark.parametrize(
     ("allowed", "role", "status"),
-    [("none", "user", 403), ("users", "user", 200), ("users", "control", 403), ("all", "control", 200)],
+    [
+        ("none", "user", 403), ("users", "user", 200), ("users", "screen", 403), ("users", "control", 403),
+        ("all", "screen", 200), ("all", "control", 200),
+    ],
 )
 async def test_who_may_have_what(
     settings_for: Callable[[Allowed], Settings], allowed: Allowed, role: str, status: int

@@ -1,0 +1,151 @@
+"""Who may see the counts of a window: the judgement that all doors ask, and the boards held back by it."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+from msgspec.structs import replace
+
+from broadcast_sync.show.embargo import Boards, Withheld, audience, embargoed
+from broadcast_sync.show.machine import decide
+from broadcast_sync.show.model import SlotWinner, Stage
+from broadcast_sync.show.orders import (
+    AdvanceSlot,
+    Certify,
+    CloseByTimer,
+    CompleteAdvance,
+    EndShow,
+    ReleaseResults,
+    StartShow,
+)
+from broadcast_sync.wire.prepared import Prepared
+from broadcast_sync.wire.server import Envelope, VoteUpdate, WindowInfo
+from broadcast_sync.wire.visibility import Visibility
+from tests.support.stages import NOW, ROUNDS, SHOW, after, on_air, open_voting, results_of
+
+CLOSES = NOW + 90_000
+SETTLED = CLOSES + 5_000
+WITHHELD: tuple[Visibility, ...] = ("screens", "hidden")
+
+
+def opened(visibility: Visibility, window_id: str = "w1") -> Stage:
+    return after(on_air(), open_voting(visibility=visibility, window_id=window_id))
+
+
+def counted(stage: Stage, *, by_itself: bool) -> Stage:
+    """Closed and certified; `by_itself` is `[results] release = "auto"`."""
+    assert stage.window is not None
+    closed = after(stage, CloseByTimer(stage.window.window_id), CLOSES)
+    return after(closed, Certify(results_of(stage.window.window_id), by_itself), SETTLED)
+
+
+def board(total: int, window_id: str = "w1", channel: str = "results") -> Prepared:
+    return Prepared.received(msgspec.json.encode(
+        Envelope("VOTE_UPDATE", VoteUpdate([], total), "2026-11-21T20:15:00.123Z", channel, window_id, total)
+    ))
+
+
+# --- the window -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("visibility", ["public", *WITHHELD])
+def test_a_window_says_who_may_see_its_counts(visibility: Visibility) -> None:
+    decision = decide(on_air(), open_voting(visibility=visibility), NOW)
+    info = decision.events[0]
+    assert isinstance(info, WindowInfo) and info.visibility == visibility
+    assert decision.stage.window is not None and decision.stage.window.visibility == visibility
+    assert audience(decision.stage) == visibility and embargoed(decision.stage) is (visibility != "public")
+
+
+def test_the_next_slot_keeps_it_and_a_slot_is_decided_in_public() -> None:
+    stage = after(on_air(), open_voting(rules=ROUNDS, visibility="screens"))
+    stage = after(stage, AdvanceSlot(), CLOSES - 1)
+    stage = after(stage, Certify(results_of("w1"), False), SETTLED)
+    assert stage.released
+    won = SlotWinner(1, "w1", "c01", 12, "SCORE")
+    stage = after(stage, CompleteAdvance(won, "w2", 5_000), SETTLED)
+    assert stage.window is not None and (stage.window.window_id, audience(stage)) == ("w2", "screens")
+
+
+def test_counts_of_a_window_that_is_not_known_are_for_nobody() -> None:
+    released = after(counted(opened("hidden"), by_itself=False), ReleaseResults(), SETTLED)
+    following = after(released, open_voting(visibility="public", window_id="w2"), SETTLED)
+    assert audience(following) == "public"
+    assert audience(following, "w1") == "public"  # it has been released
+    assert audience(following, "w0") == "hidden" and audience(Stage("default"), "w1") == "hidden"
+    assert audience(Stage("default")) == "public"  # there are no counts to be seen
+
+
+# --- its boards -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("visibility", "channel"), [("public", "results"), ("screens", "screens:results"), ("hidden", None)]
+)
+def test_where_a_board_goes(visibility: Visibility, channel: str | None) -> None:
+    boards, stage = Boards(), opened(visibility)
+    sent = boards.take(stage, board(3))
+    assert (sent and sent.channel) == channel
+    for name in ("results", "screens:results", "contestant:c01", "control"):
+        assert [kept.channel for kept in boards.snapshot(stage, name)] == ([name] if name == channel else [])
+
+
+def test_a_board_for_screens_says_results_of_itself_and_shares_its_frames() -> None:
+    made = board(3)
+    sent = Boards().take(opened("screens"), made)
+    assert sent is not None and sent.json is made.json and sent.decoded()["channel"] == "results"
+
+
+@pytest.mark.parametrize("visibility", WITHHELD)
+def test_a_release_lets_out_what_was_withheld(visibility: Visibility) -> None:
+    boards, stage = Boards(), opened(visibility)
+    for held in (board(1), board(2), board(9, channel="contestant:c01")):
+        boards.take(stage, held)
+    closed = counted(stage, by_itself=False)
+    assert boards.moved(stage, closed) == []
+    released = after(closed, ReleaseResults(), SETTLED)
+    opened_up = [(each.channel, each.offset) for each in boards.moved(closed, released)]
+    assert opened_up == [("results", 2), ("contestant:c01", 9)]
+    assert boards.moved(released, released) == []
+    assert [each.offset for each in boards.snapshot(released, "results")] == [2]
+
+
+def test_boards_go_with_their_window() -> None:
+    boards, stage = Boards(), opened("hidden")
+    boards.take(stage, board(1))
+    ended = after(counted(stage, by_itself=False), EndShow(), SETTLED)
+    assert boards.moved(stage, ended) == []
+    assert boards.take(ended, board(2)) is None and boards.take(stage, board(3, "another")) is None
+    assert boards.snapshot(ended, "results") == []
+    again = after(after(ended, StartShow(SHOW)), open_voting(window_id="w2"), SETTLED)
+    assert boards.take(again, board(4)) is None  # of the window that was never released
+    assert boards.moved(ended, again) == [] and boards.snapshot(again, "results") == []
+
+
+# --- the process ----------------------------------------------------------------------------------------------
+
+
+def test_a_process_withholds_until_every_release() -> None:
+    withheld, stage = Withheld(), opened("screens")
+    withheld.heed(on_air())
+    assert not withheld
+    withheld.heed(stage)
+    assert withheld
+    released = after(counted(stage, by_itself=False), ReleaseResults(), SETTLED)
+    withheld.heed(released)
+    assert not withheld
+    hidden = after(released, open_voting(window_id="w2", visibility="hidden"), SETTLED)
+    withheld.heed(hidden)
+    withheld.heed(after(on_air(), open_voting(window_id="w3")))
+    assert withheld  # the show has gone on without a release of w2
+    withheld.heed(replace(on_air(), lately_released=("w2",)))
+    assert not withheld
+
+
+def test_a_rehearsal_is_released_without_a_note() -> None:
+    withheld = Withheld()
+    stage = replace(opened("hidden"), show=replace(SHOW, rehearsal=True))
+    withheld.heed(stage)
+    assert withheld
+    withheld.heed(replace(counted(stage, by_itself=False), released=True))
+    assert not withheld
