@@ -96,6 +96,8 @@ from results.publisher import BoardPublisher
 from results.releases import Releases
 from results.rounds import Rounds
 from results.routes import ResultRoutes
+from results.snapshots import Snapshots
+from results.timeline_routes import TimelineRoutes
 from voting.api.admission import Admission
 from voting.api.clips import ClipApi
 from voting.api.cursor import Cursors
@@ -176,6 +178,7 @@ class Node:
         self.hub.answered = self.ballots.drain
 
         self._lease = Lease(valkey, keys.lease(organisation, "director"), self.id)
+        snapshots = Snapshots(pool, organisation, self.clock, settings.results.locale)
         ballots = RecentBallots(pool, organisation, lambda: self.mirror.stage)
         self.publisher = BoardPublisher(
             settings=settings.results, client=valkey, keys=keys, tallies=self.gates, stage=self.mirror,
@@ -200,6 +203,7 @@ class Node:
                 lambda: report_as_director(valkey, keys, self.clock, self._report_director),
                 releases.run,
                 ballots.run,
+                lambda: snapshots.run(lambda: self.publisher.latest),
             ),
         )
         self.tally = TallyReporter(
@@ -224,6 +228,7 @@ class Node:
             ).endpoints(),
             *TallyRoute(operators, self.clock, lambda: self.tally.last, lambda: self.mirror.stage).endpoints(),
             *ResultRoutes(archive, lambda: self.mirror.stage).endpoints(),
+            *TimelineRoutes(snapshots, archive, lambda: self.mirror.stage).endpoints(),
             *self._contestants(signer, valkey, pool, archive),
             *Keys(signer).endpoints(),
             *rounds.endpoints(),

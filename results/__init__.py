@@ -17,6 +17,7 @@ rounds.py         who won each slot of a season
 releases.py       which of them are public
 published.py      a released result as the mobile apps know it
 routes.py         the archive over HTTP
+snapshots.py      boards as they were, for replay; timeline_routes.py has them over HTTP
 events.py         what may be read of an event: its line-up and its public counts, a second old at most
 listing.py        PURE: contestants filtered, sorted, by page and by cursor (cursor.py); search.py finds them by name
 fresh.py          values made once for all who ask at the same time

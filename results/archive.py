@@ -34,6 +34,13 @@ class StoredResult(Struct, frozen=True, rename="camel"):
             self.window_id, self.results, self.total_votes, self.certified, self.ledger_total, self.certificate
         )
 
+    def summary(self) -> ResultSummary:
+        """The same in one line."""
+        return ResultSummary(
+            self.window_id, self.show_id, self.episode, self.certified, self.total_votes, self.ledger_total,
+            [row for row in self.results if row.rank == 1], self.created_at,
+        )
+
 
 class ResultSummary(Struct, frozen=True, rename="camel"):
     """One line of the list of results; `leaders` are the rows of rank 1."""

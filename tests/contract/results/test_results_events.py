@@ -1,4 +1,4 @@
-"""What anybody may look up of an event over HTTP, on real engines: contestants and ranking."""
+"""What anybody may look up of an event over HTTP, on real engines: contestants, ranking, boards as they were."""
 
 from __future__ import annotations
 
@@ -23,12 +23,14 @@ from broadcast_sync.signatures import Signer
 from broadcast_sync.wire.server import ResultsReady
 from broadcast_sync.wire.times import iso
 from results.archive import Archive
-from results.board import rows
+from results.board import Board, rows
 from results.contestant_routes import ContestantRoutes
 from results.cursor import ListCursors
 from results.events import FRESH_MS, STORED_MS, Events
 from results.publisher import BoardPublisher
 from results.releases import Releases
+from results.snapshots import Snapshots
+from results.timeline_routes import TimelineRoutes
 from tests.support.ledger import OPENS_MS, AlwaysHeld
 from voting.ballot.gates import Gates
 from voting.ledger.store import open_pool
@@ -46,6 +48,7 @@ class Scene:
         self.stage = stage
         self.now = OPENS_MS
         self.archive = Archive(pool, ORG)
+        self.snapshots = Snapshots(pool, ORG, self)
         self.events = Events(
             pool=pool, client=client, organisation=ORG, catalogue=Catalogue(pool, ORG), archive=self.archive,
             stage=lambda: self.stage, clock=self, locale="en",
@@ -56,6 +59,7 @@ class Scene:
         )
         self.http = httpx.AsyncClient(transport=httpx.ASGITransport(app=application([
             *ContestantRoutes(self.events, ListCursors(SIGNER, ORG)).endpoints(),
+            *TimelineRoutes(self.snapshots, self.archive, lambda: self.stage).endpoints(),
         ])), base_url="http://test")
 
     def now_ms(self) -> int:
@@ -78,6 +82,10 @@ class Scene:
             await self.client.hincrby(tally, name, count)
         self.now += FRESH_MS
         assert await self.publisher.tick(self.now)
+
+    async def keep(self) -> None:
+        assert self.publisher.latest is not None
+        await self.snapshots.keep(*self.publisher.latest)
 
     async def get(self, path: str, **query: Any) -> Any:
         answer = await self.http.get(path if path.startswith("/") else f"{self.path}/{path}", params=query)
@@ -264,3 +272,80 @@ async def test_without_postgres_what_is_on_air_is_still_told(scene: Scene) -> No
     await scene.pool.close()
     assert (await scene.get("leaderboard"))["totalVotes"] == 9
     assert await scene.status("/api/v1/events/4242/contestants") == 503
+    assert await scene.status(f"/api/v1/results/{uuid7()}/timeline") == 503
+
+
+async def test_boards_are_kept_for_replay(scene: Scene) -> None:
+    window = scene.window.window_id
+    for _ in range(4):
+        await scene.votes(c02=3, c07=1)
+        await scene.keep()
+        await scene.keep()  # twice is once
+    path = f"/api/v1/results/{window}/timeline"
+    timeline = await scene.get(path)
+    assert [moment["totalVotes"] for moment in timeline["moments"]] == [4, 8, 12, 16]
+    assert timeline["next"] is None and timeline["final"] is None
+    assert [row["contestantId"] for row in timeline["moments"][0]["leaders"]] == ["c02", "c07", "c01"]
+    first = await scene.get(path, limit=3)
+    rest = await scene.get(path, after=first["next"])
+    assert first["moments"] + rest["moments"] == timeline["moments"]
+    at = timeline["moments"][1]["at"]
+    assert (await scene.get(f"{path}/{at}"))["totalVotes"] == 8
+    assert (await scene.get(f"{path}/{iso(scene.now + 500)}"))["totalVotes"] == 16
+    assert len((await scene.get(f"{path}/{at}"))["results"]) == 12
+    assert await scene.status(f"{path}/{iso(OPENS_MS)}") == 404
+    for wrong in ("now", "2026", "2026-11-21T20:15:00", "9999-12-31T23:59:59-12:00", "0"):
+        assert await scene.status(f"{path}/{wrong}") == 422, wrong
+        assert await scene.status(path, after=wrong) == 422, wrong
+    assert await scene.status("/api/v1/results/nonsense/timeline") == 422
+
+
+async def test_a_timeline_is_not_there_before_its_window_may_be_seen(scene: Scene) -> None:
+    await scene.votes(c02=3)
+    await scene.keep()
+    path = f"/api/v1/results/{scene.window.window_id}/timeline"
+    result = await scene.close()
+    scene.stage = replace(scene.stage, window=None, results=None, voting="IDLE")
+    assert await scene.status(path) == await scene.status(f"{path}/{iso(scene.now)}") == 404
+    await Releases(scene.pool, ORG, None).note(result.window_id)  # type: ignore[arg-type]  # only run() needs the feed
+    timeline = await scene.get(path)
+    assert len(timeline["moments"]) == 1
+    assert (timeline["final"]["certified"], timeline["final"]["totalVotes"]) == (True, 15)
+
+
+async def test_of_a_long_window_the_last_day_is_kept(scene: Scene) -> None:
+    for hours in (0, 1, 23, 24, 24.5, 26):
+        scene.now = OPENS_MS + round(hours * 3_600_000)
+        await scene.votes(c02=1)
+        await scene.keep()
+    assert await scene.pool.fetchval("SELECT count(*) FROM board_snapshots") == 4
+
+
+async def test_snapshots_go_on_after_an_outage(scene: Scene) -> None:
+    """The director's loop: each new board once."""
+    await scene.votes(c02=1)
+    kept: list[int] = []
+    asked, often = 0, asyncio.Event()
+
+    class Failing(Snapshots):
+        failures = 1
+
+        async def keep(self, window_id: str, board: Board) -> None:
+            if self.failures:
+                self.failures -= 1
+                raise OSError("away")
+            kept.append(board.at_ms)
+
+    def latest() -> tuple[str, Board] | None:
+        nonlocal asked
+        asked += 1
+        if asked == 6:
+            often.set()
+        return scene.publisher.latest
+
+    scene.now = OPENS_MS + 9_999  # a millisecond before the next ten seconds, for ever
+    running = asyncio.create_task(Failing(scene.pool, ORG, scene).run(latest))
+    await often.wait()
+    running.cancel()
+    await asyncio.wait([running])
+    assert kept == [OPENS_MS + FRESH_MS]
