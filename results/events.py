@@ -75,7 +75,7 @@ class Events:
         return Listing(roster, await self._on_air(stage, event), self._locale)
 
     async def _on_air(self, stage: Stage, event: int) -> Counts | None:
-        if stage.released and stage.results is not None:
+        if released_now(stage) is not None and stage.results is not None:
             return _of_rows(stage.results.results, stage.results.total_votes, stage.results.certificate)
         if board_is_public(stage):
             return await self._of_board(stage)

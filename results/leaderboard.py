@@ -50,7 +50,7 @@ def ranking(line_up: LineUp, counts: Sequence[int]) -> Ranking:
     more votes than JavaScript can count: nobody is shown a rounded count."""
     total = sum(counts)
     if total > EXACT:
-        raise OverflowError(f"{total} votes are more than can be shown exactly ({EXACT})")
+        raise OverflowError(f"more votes than can be shown exactly ({EXACT})")  # how many is not for the log
     order = _ordered(line_up, counts)
     descending = [counts[place] for place in order]
     return Ranking(counts, order, _placed(order, ranks(descending)), _placed(order, tenths(descending)), total)

@@ -11,6 +11,7 @@ from uuid import UUID
 
 from broadcast_sync.bus.connect import heed_cancellation
 from broadcast_sync.show.director import StageFeed
+from broadcast_sync.show.embargo import embargoed
 from broadcast_sync.show.model import Stage
 from broadcast_sync.show.outages import Outage
 from results.archive import SQL
@@ -57,4 +58,4 @@ def released_now(stage: Stage) -> UUID | None:
 
 def board_is_public(stage: Stage) -> bool:
     """PURE. Whether the board of the stage's window may be read by anybody."""
-    return stage.window is not None
+    return stage.window is not None and not embargoed(stage)

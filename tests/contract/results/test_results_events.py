@@ -22,6 +22,7 @@ from broadcast_sync.show.model import Ruleset, Stage, Window
 from broadcast_sync.signatures import Signer
 from broadcast_sync.wire.server import ResultsReady
 from broadcast_sync.wire.times import iso
+from broadcast_sync.wire.visibility import Visibility
 from results.archive import Archive
 from results.board import Board, rows
 from results.contestant_routes import ContestantRoutes
@@ -252,6 +253,30 @@ async def test_a_result_is_told_after_its_release_and_not_before(scene: Scene) -
     scene.now += STORED_MS
     assert await scene.get(f"{path}/leaderboard") == board
     assert (await scene.get(f"{path}/contestants/c07"))["contestant"]["voteCount"] == 5
+
+
+@pytest.mark.parametrize("visibility", ["screens", "hidden"])
+async def test_counts_that_are_not_for_everybody_are_on_no_road(scene: Scene, visibility: Visibility) -> None:
+    """The board is made, kept and published between nodes all the same; over HTTP there is nothing of it."""
+    await scene.votes(c02=9)
+    await scene.keep()
+    scene.stage = replace(scene.stage, window=replace(scene.window, visibility=visibility))
+    for voting in ("OPEN", "CLOSING", "CLOSED"):
+        scene.stage = replace(scene.stage, voting=voting)
+        scene.now += FRESH_MS
+        listed = await scene.get("contestants")
+        assert (listed["totalVotes"], listed["countedAt"]) == (None, None)
+        assert ids(listed) == [f"c{n:02d}" for n in range(1, 13)]  # nor does the order tell
+        assert {(one["voteCount"], one["rank"], one["trend"]) for one in listed["contestants"]} == {(None, None, None)}
+        assert (await scene.get("contestants/c02"))["contestant"]["percentage"] is None
+        timeline = f"/api/v1/results/{scene.window.window_id}/timeline"
+        for path in ("leaderboard", timeline, f"{timeline}/{iso(scene.now)}"):
+            assert await scene.status(path) == 404, path
+    await scene.close()
+    assert await scene.status("leaderboard") == 404
+    scene.stage = replace(scene.stage, released=True)
+    scene.now += FRESH_MS
+    assert (await scene.get("leaderboard"))["totalVotes"] == 15
 
 
 async def test_boards_of_another_window_are_not_this_ones(scene: Scene) -> None:

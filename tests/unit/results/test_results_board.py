@@ -86,7 +86,7 @@ def test_changes_are_places_gained_since_then_and_none_while_nothing_was_ranked(
 
 def test_votes_beyond_what_javascript_counts_make_no_board() -> None:
     assert board(EXACT - 1, 1).ranking.total == EXACT
-    with pytest.raises(OverflowError, match="more than can be shown"):
+    with pytest.raises(OverflowError, match="more votes than can be shown"):
         board(EXACT, 1)
 
 
