@@ -70,12 +70,19 @@ from broadcast_sync.show.catalogue import Catalogue
 from broadcast_sync.show.cuelog import CueLog
 from broadcast_sync.show.director import Director
 from broadcast_sync.show.embargo import audience, embargoed
+from broadcast_sync.show.execution import Execution
+from broadcast_sync.show.fresh import Fresh
 from broadcast_sync.show.intake import CueIntake
 from broadcast_sync.show.machine import legal_events
 from broadcast_sync.show.mirror import StageMirror
 from broadcast_sync.show.operators import Operators
+from broadcast_sync.show.reader import CueReader
+from broadcast_sync.show.rundown_commands import rundown_app
+from broadcast_sync.show.rundown_desk import RundownDesk
 from broadcast_sync.show.store import StageStore
+from broadcast_sync.show.taker import Taker
 from broadcast_sync.show.views import armed_info, pending_info, reference_info, rundown_info, show_info
+from broadcast_sync.show.voider import Voider
 from broadcast_sync.signatures import Signer
 from broadcast_sync.tokens import Tokens, control_secret, signing_key
 from broadcast_sync.wire.client import CueMessage, Vote
@@ -115,6 +122,7 @@ from voting.ledger.migrate import migrate
 from voting.ledger.pressure import StreamPressure
 from voting.ledger.service import LedgerService
 from voting.ledger.store import Pool, open_pool
+from voting.ledger.void_desk import VoidDesk
 from voting.ledger.watch import LedgerWatch
 from voting.rebuild import commands as rebuilding
 from voting.receipts.issuer import ReceiptIssuer
@@ -126,6 +134,8 @@ VERSION: Final = version("broadcast-sync")
 CLOCK_S: Final = 10.0
 """Seconds between two corrections of the clock."""
 CUES_SHOWN: Final = 12
+DIRECTOR_LEASE_MS: Final = 1_500
+"""With what a waiting node looks at it, a dead director has a successor within 1.75 s."""
 
 log = structlog.get_logger()
 
@@ -161,7 +171,10 @@ class Node:
             ReceiptIssuer(signer, organisation),
         )
         self.catalogue = Catalogue(pool, organisation)
-        self._intake = CueIntake(settings, self._store, self.catalogue, self.gates, self.clock)
+        voids = VoidDesk(valkey, pool, organisation)
+        reader = CueReader(settings, self.catalogue, self.gates, voids)
+        execution = Execution(self._store, self.gates)
+        self._intake = CueIntake(settings, self._store, reader, execution, self.clock)
         self.cue_log = CueLog(valkey, keys, pool, organisation)
         archive = Archive(pool, organisation)
         releases = Releases(pool, organisation, self.mirror)
@@ -177,7 +190,7 @@ class Node:
         self.hub.remaining = self.ballots.remaining
         self.hub.answered = self.ballots.drain
 
-        self._lease = Lease(valkey, keys.lease(organisation, "director"), self.id)
+        self._lease = Lease(valkey, keys.director, self.id, DIRECTOR_LEASE_MS)
         snapshots = Snapshots(pool, organisation, self.clock, settings.results.locale)
         ballots = RecentBallots(pool, organisation, lambda: self.mirror.stage)
         self.publisher = BoardPublisher(
@@ -194,9 +207,14 @@ class Node:
             settings=settings.ledger, organisation=organisation, gates=self.gates, pool=pool, archive=archive,
             clock=self.clock, software=f"broadcast-sync {VERSION}", signer=signer,
         )
+        fresh = Fresh(self.mirror)
+        taker = Taker(settings, self._lease, fresh, self._store, execution, reader, self.clock)
+        voider = Voider(self._lease, fresh, execution, voids, self.clock)
         self._director = Director(
-            settings, self._lease, self.mirror, self._store, self.clock, self.gates, certifier, rounds,
+            settings, self._lease, fresh, self._store, self.clock, self.gates, certifier, rounds, execution,
             also=(
+                taker.run,
+                voider.run,
                 self.cue_log.run,
                 lambda: self._watch.run(self._window_id),
                 self._sweep.run,
@@ -227,6 +245,9 @@ class Node:
                 settings.scte35.map, self._intake, operators, self.clock, lambda: self.mirror.stage
             ).endpoints(),
             *TallyRoute(operators, self.clock, lambda: self.tally.last, lambda: self.mirror.stage).endpoints(),
+            *RundownDesk(
+                self._store, reader, execution, self.clock, operators, lambda: self.mirror.stage
+            ).endpoints(),
             *ResultRoutes(archive, lambda: self.mirror.stage).endpoints(),
             *TimelineRoutes(snapshots, archive, lambda: self.mirror.stage).endpoints(),
             *self._contestants(signer, valkey, pool, archive),
@@ -344,7 +365,10 @@ class Node:
 
     async def _cue(self, session: Session, cue: CueMessage, received_ms: int) -> None:
         assert session.identity is not None  # the route demands a role
-        session.reply(await self._intake.submit(cue, by=session.identity.user_id, received_ms=received_ms))
+        identity = session.identity
+        session.reply(
+            await self._intake.submit(cue, by=identity.user_id, received_ms=received_ms, roles=identity.roles)
+        )
 
     def _window_id(self) -> str | None:
         window = self.mirror.stage.window
@@ -636,6 +660,7 @@ app.command()(operations.token)
 app.add_typer(show.show_app(migrate), name="show")
 app.add_typer(rules.rules_app, name="rules")
 app.add_typer(wallets.wallet_app, name="wallet")
+app.add_typer(rundown_app(), name="rundown")
 app.command()(show.cue)
 app.command()(ledger.recount)
 app.command()(ledger.migrate)

@@ -10,8 +10,8 @@ import asyncio
 from uuid import UUID
 
 from broadcast_sync.bus.connect import heed_cancellation
-from broadcast_sync.show.director import StageFeed
 from broadcast_sync.show.embargo import embargoed
+from broadcast_sync.show.fresh import StageFeed
 from broadcast_sync.show.model import Stage
 from broadcast_sync.show.outages import Outage
 from results.archive import SQL
@@ -52,8 +52,10 @@ class Releases:
 
 
 def released_now(stage: Stage) -> UUID | None:
-    """PURE. The window of the stage if its result is public, noted or not."""
-    return UUID(stage.window.window_id) if stage.window is not None and stage.released else None
+    """PURE. The window of the stage if its result is public, noted or not; that of a rehearsal never is."""
+    if stage.window is None or not stage.released or (stage.show is not None and stage.show.rehearsal):
+        return None
+    return UUID(stage.window.window_id)
 
 
 def board_is_public(stage: Stage) -> bool:

@@ -96,7 +96,8 @@ class Rounds:
         ]
 
     async def _list(self, request: Request) -> RoundList:
-        return RoundList(season_info(self._stage()), await self._decided())
+        stage = self._stage()
+        return RoundList(None if _rehearsed(stage) else season_info(stage), await self._decided())
 
     async def _one(self, request: Request) -> DecidedSlot:
         text = request.path_params["slot"]
@@ -107,8 +108,9 @@ class Rounds:
 
     async def _decided(self) -> list[DecidedSlot]:
         """The slots that the stage knows as decided: one that is stored and not yet committed is not told."""
-        season = self._stage().season
-        if season is None:
+        stage = self._stage()
+        season = stage.season
+        if season is None or _rehearsed(stage):
             return []
         known = {won.slot for won in season.winners}
         async with reading():
@@ -133,3 +135,8 @@ def _slot(row: Any) -> DecidedSlot:
         row["slot"], row["slots"], row["show_id"], row["episode"], str(row["window_id"]), row["contestant_id"],
         row["contestant_name"], row["score"], row["decided_by"], iso(round(row["decided_at"].timestamp() * 1000)),
     )
+
+
+def _rehearsed(stage: Stage) -> bool:
+    """Whether the season on stage is a rehearsal's, which is nobody's business."""
+    return stage.show is not None and stage.show.rehearsal

@@ -23,7 +23,7 @@ class StageKeys:
         self.events = f"{tag}:stage:events"
         """Stream: every event of channel `show`, field `m` the JSON envelope."""
         self.acks = f"{tag}:stage:acks"
-        """Prefix of strings: the first CUE_ACK of each cueId."""
+        """Prefix of strings: the first answer to each cue, by show, mode and cueId."""
         self.cues = f"{tag}:stage:cues"
         """Stream: every cue, taken or refused, on its way to the cue log."""
         self.channel = f"{tag}:show"
@@ -39,6 +39,8 @@ class StageKeys:
         """String: the last LIVE_RESULTS as JSON envelope."""
         self.standing = f"{tag}:standing"
         """String: the last board whole, as MessagePack; results/standing.py has its form."""
+        self.director = f"{tag}:lease:director"
+        """Hash: the director's lease; its fencing number is in `...:fence`."""
         self.nodes = f"{tag}:nodes"
         """Hash: node id -> its last report."""
 

@@ -1,8 +1,9 @@
 """Leases: which one node holds a role (director, a shard's writer) at a time.
 
-A lease lives in Valkey for `ttl_ms` and is renewed three times within its life. The holder judges `held` by its
-own monotonic clock from the moment it *asked*, less a margin, so it is over for the holder before another can have
-it. The fencing number grows with each change of holder. An outage of the engine ends every lease: fails closed.
+A lease lives in Valkey for `ttl_ms` and is renewed three times within its life; who waits for it looks six times, so a
+dead holder has a successor after 7/6 of it at most. The holder judges `held` by its own monotonic clock from the moment
+it *asked*, less a margin, so it is over for the holder before another can have it. The fencing number grows with each
+change of holder. An outage of the engine ends every lease: fails closed.
 """
 
 from __future__ import annotations
@@ -69,7 +70,7 @@ class Lease:
                     log.warning("lease_engine_lost", key=self.key, error=str(error))
             if was_held and not self.held:
                 log.warning("lease_lost", key=self.key, token=self._token)
-            await asyncio.sleep(self._ttl_s / (10 if down else 3))
+            await asyncio.sleep(self._ttl_s / (10 if down else 3 if self.held else 6))
 
     async def wait_held(self) -> None:
         """Returns when the lease is held."""

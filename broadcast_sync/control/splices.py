@@ -28,7 +28,7 @@ def check_rows(rows: Sequence[SpliceRow]) -> None:
         if getattr(row, strange) is not None:
             raise SettingsError(f"scte35.map[{index}].{strange}: {row.command} has none")
         try:
-            event_data(CueMessage(row.event, data=row.data))
+            event_data(row.event, row.data)
         except Refusal as refusal:
             raise SettingsError(f"scte35.map[{index}]: {refusal.message}") from None
 

@@ -72,6 +72,9 @@ def cue(
     contestant: Annotated[str | None, typer.Option(help="PERFORMANCE_*: the contestant's id.")] = None,
     song: Annotated[str | None, typer.Option(help="PERFORMANCE_START: the song.")] = None,
     cue_id: Annotated[str | None, typer.Option(help="The same id again is the same cue.")] = None,
+    mode: Annotated[str | None, typer.Option(help="take (default), arm, cancel or confirm.")] = None,
+    timecode: Annotated[str | None, typer.Option(help="The frame it is for, at the show's timecode.")] = None,
+    at: Annotated[str | None, typer.Option(help="arm: the time it is for, as 2026-11-21T20:15:00Z.")] = None,
     expected_revision: Annotated[int | None, typer.Option(help="Refuse if the show has moved on.")] = None,
     url: Annotated[str | None, typer.Option(help="The server, http://HOST:PORT.")] = None,
     as_json: AsJson = False,
@@ -87,10 +90,13 @@ def cue(
         "event": event,
         # made here, so that repeating the command after a lost answer can be told from pressing twice
         "cueId": cue_id or str(uuid4()),
-        "data": {**_object(data), **{name: value for name, value in fields.items() if value is not None}},
     }
-    if expected_revision is not None:
-        message["expectedRevision"] = expected_revision
+    found = {**_object(data), **{name: value for name, value in fields.items() if value is not None}}
+    optional = {
+        "data": found or None, "mode": mode, "timecode": timecode, "timestamp": at,
+        "expectedRevision": expected_revision,
+    }
+    message |= {name: value for name, value in optional.items() if value is not None}
     try:
         answer = send(url or base_url(settings), control_secret(settings), message)
     except Unreachable as error:
@@ -100,12 +106,21 @@ def cue(
     if as_json:
         typer.echo(msgspec.json.encode(answer.body).decode())
     elif answer.accepted:
-        replayed = " (had been taken before)" if answer.body.get("replayed") else ""
-        typer.echo(f"{event} taken{replayed}: revision {answer.body.get('revision')}")
+        typer.echo(f"{event} {_became(answer.body, mode)}: revision {answer.body.get('revision')}")
     else:
         typer.echo(f"{event} refused: {answer.body.get('message')} ({answer.body.get('code')})", err=True)
     if not answer.accepted:
         raise typer.Exit(REFUSED)
+
+
+def _became(ack: dict[str, Any], mode: str | None) -> str:
+    """What has become of a cue, in words."""
+    became, until = {"cancel": "cancelled", "confirm": "confirmed"}.get(mode or "", "taken"), ""
+    if ack.get("armed"):
+        became, until = "armed", f" for {ack.get('at')}"
+    if ack.get("pending"):
+        became, until = "asked", f"; a second person must confirm it until {ack.get('expiresAt')}"
+    return became + until + (f" (had been {became} before)" if ack.get("replayed") else "")
 
 
 def _object(text: str | None) -> dict[str, Any]:

@@ -94,6 +94,7 @@ class CueLog:
             record.revision, max(-_INT32, min(_INT32, record.lateness_ms)), _clean(record.timecode),
             # PostgreSQL stores no NUL; an operator's console may send one
             bytes(record.data).decode("utf-8", "replace").replace("\\u0000", "\\ufffd"),
+            record.mode, None if record.due_ms is None else _moment(record.due_ms),
         )
 
 

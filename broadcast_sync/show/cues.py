@@ -15,11 +15,10 @@ from broadcast_sync.show.orders import (
     Command,
     EndPerformance,
     EndShow,
-    ExtendVoting,
     ReleaseResults,
     StartPerformance,
 )
-from broadcast_sync.wire.client import CueMessage, convert_data
+from broadcast_sync.wire.client import convert_data
 from broadcast_sync.wire.server import CueAck, CueLogRow
 from broadcast_sync.wire.times import iso
 
@@ -36,6 +35,7 @@ class EventData(Struct, frozen=True, rename="camel"):
 class StartShowData(EventData, frozen=True, forbid_unknown_fields=True):
     show_id: Id
     episode: Annotated[int, Meta(ge=1, le=2**31 - 1)]
+    rehearsal: bool = False
 
 
 class StartPerformanceData(EventData, frozen=True, forbid_unknown_fields=True):
@@ -64,15 +64,33 @@ class AdvanceSlotData(EventData, frozen=True, forbid_unknown_fields=True):
     uncertified: bool = False
 
 
+class SetTimecodeData(EventData, frozen=True, forbid_unknown_fields=True):
+    """The frame `label` begins at `at`. Without `at` that is now; without `label` the time of day where the show is."""
+
+    rate: Annotated[str, Meta(max_length=16)]
+    label: Annotated[str, Meta(max_length=32)] | None = None
+    at: Annotated[str, Meta(max_length=64)] | None = None
+
+
+class VoidData(EventData, frozen=True, forbid_unknown_fields=True):
+    """The votes with these ids, or all of these voters, one of the two."""
+
+    reason: Annotated[str, Meta(min_length=3, max_length=500)]
+    vote_ids: Annotated[list[Id], Meta(min_length=1, max_length=300)] | None = None
+    voters: Annotated[list[Id], Meta(min_length=1, max_length=100)] | None = None
+    window_id: Id | None = None
+
+
 class NoData(EventData, frozen=True, forbid_unknown_fields=True):
     pass
 
 
 class Remembered(Struct, frozen=True, rename="camel"):
-    """The first answer to a cueId, and the event it was given for."""
+    """The first answer to a cueId, and the event it was given for: an ack, or a refusal that stands."""
 
     event: str
     ack: CueAck
+    refused: str = ""
 
 
 class CueRecord(Struct, frozen=True, rename="camel"):
@@ -92,6 +110,8 @@ class CueRecord(Struct, frozen=True, rename="camel"):
     timecode: str = ""
     data: Raw = Raw(b"{}")
     mode: str = "take"
+    due_ms: int | None = None
+    """The instant that an armed cue is, or was, armed for."""
 
     def row(self) -> CueLogRow:
         """The line as consoles show it."""
@@ -111,12 +131,13 @@ _DATA: Final[dict[str, type[EventData]]] = {
     "RESULTS_RELEASE": NoData,
     "ADVANCE_SLOT": AdvanceSlotData,
     "SHOW_END": NoData,
+    "TIMECODE_SET": SetTimecodeData,
+    "VOID": VoidData,
 }
 
 _COMMANDS: Final[dict[type[EventData], Callable[[Any], Command]]] = {
     StartPerformanceData: lambda data: StartPerformance(data.contestant_id, data.song_name),
     EndPerformanceData: lambda data: EndPerformance(data.contestant_id),
-    ExtendVotingData: lambda data: ExtendVoting(data.seconds),
     AdvanceSlotData: lambda data: AdvanceSlot(
         data.duration, None if data.contestants is None else tuple(data.contestants), data.uncertified
     ),
@@ -128,19 +149,19 @@ _PLAIN: Final[dict[str, Command]] = {
 }
 
 
-def event_data(cue: CueMessage) -> EventData:
-    """The cue's data, checked. Raises Refusal UNSUPPORTED for an unknown event or mode, BAD_MESSAGE with the path of a
-    field that is wrong."""
-    if cue.mode != "take":
-        raise Refusal("UNSUPPORTED", f"Mode {cue.mode} is not supported here, only take.")
-    kind = _DATA.get(cue.event)
+def event_data(event: str, data: dict[str, Any] | None) -> EventData:
+    """The data of a cue, checked. Raises Refusal UNSUPPORTED for an unknown event, BAD_MESSAGE with the path of a field
+    that is wrong."""
+    kind = _DATA.get(event)
     if kind is None:
-        raise Refusal("UNSUPPORTED", f"There is no event {cue.event}; known are {', '.join(_DATA)}.")
+        raise Refusal("UNSUPPORTED", f"There is no event {event}; known are {', '.join(_DATA)}.")
     try:
-        data: EventData = convert_data(cue.data, kind)
+        found: EventData = convert_data(data, kind)
     except msgspec.ValidationError as error:
         raise Refusal("BAD_MESSAGE", str(error).replace("`$", "`$.data")) from None
-    return data
+    if isinstance(found, VoidData) and (found.vote_ids is None) == (found.voters is None):
+        raise Refusal("BAD_MESSAGE", "Expected either `voteIds` or `voters` - at `$.data`")
+    return found
 
 
 def simple_command(event: str, data: EventData) -> Command | None:

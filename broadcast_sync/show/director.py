@@ -1,7 +1,9 @@
-"""The director's duties in the show: warn, close, settle, certify, advance. One node has them at a time, by lease.
+"""The director's duties in the show: warn, close, settle, certify, advance. One node has them at a time, by lease;
+what cues that wait need is the taker's.
 
 Every duty follows from the stage and the clock, so a new director carries on wherever the last one stopped. Every
-commit compares the revision, so even two directors could do nothing twice. Engine outages are waited out.
+commit compares the revision, so even two directors could do nothing twice; and it carries the lease's fencing number,
+so one that was held up and has lost its lease does nothing at all. Engine outages are waited out.
 """
 
 from __future__ import annotations
@@ -9,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
-from typing import Final, Literal, Protocol
+from typing import Final, Literal
 
 import structlog
 from msgspec import Struct
@@ -21,11 +23,13 @@ from broadcast_sync.errors import Refusal
 from broadcast_sync.ids import uuid7
 from broadcast_sync.settings import Settings
 from broadcast_sync.show.countdown import warning_at, warning_due
+from broadcast_sync.show.execution import Execution
+from broadcast_sync.show.fresh import Fresh
 from broadcast_sync.show.machine import decide
 from broadcast_sync.show.model import RoundPort, SettlePort, Stage, WindowPort
 from broadcast_sync.show.orders import Certify, CloseByTimer, Command, CompleteAdvance, Warn
 from broadcast_sync.show.outages import ENGINE_ERRORS, Outage
-from broadcast_sync.show.store import Committed, StageStore
+from broadcast_sync.show.store import Committed, Fenced, StageStore
 from broadcast_sync.wire.server import ResultsReady
 
 log = structlog.get_logger()
@@ -33,14 +37,6 @@ log = structlog.get_logger()
 TELL_WINDOW_S: Final = 5.0
 """How often a window in progress is told its times again, should a node or shard have missed a change."""
 ATTEMPTS: Final = 8
-
-
-class StageFeed(Protocol):
-    """A live copy of the stage: the mirror."""
-
-    stage: Stage
-
-    async def wait_change(self, seen: Stage) -> None: ...
 
 
 class Duty(Struct, frozen=True):
@@ -73,12 +69,13 @@ class Director:
     started with the duties, cancelled with them. Everything given is the caller's to close."""
 
     def __init__(
-        self, settings: Settings, lease: Lease, feed: StageFeed, store: StageStore, clock: Clock,
-        window_port: WindowPort, settle_port: SettlePort, round_port: RoundPort,
+        self, settings: Settings, lease: Lease, fresh: Fresh, store: StageStore, clock: Clock,
+        window_port: WindowPort, settle_port: SettlePort, round_port: RoundPort, execution: Execution,
         also: tuple[Callable[[], Awaitable[None]], ...] = (),
     ) -> None:
         self._lease = lease
-        self._feed = feed
+        self._fresh = fresh
+        self._execution = execution
         self._store = store
         self._clock = clock
         self._window_port = window_port
@@ -88,7 +85,6 @@ class Director:
         self._also = also
         self._drain_ms = round(settings.show.drain_s * 1000)
         self._release = settings.results.release == "auto"
-        self._latest: Stage | None = None
 
     async def run(self) -> None:
         """Waits for the lease, does the duties until it is lost, and so on until cancelled. The caller runs the
@@ -111,26 +107,21 @@ class Director:
 
     # --- time -------------------------------------------------------------------------------------------------
 
-    def _stage(self) -> Stage:
-        """The feed's stage, or the one this director committed if the feed has not heard of it yet."""
-        fed, own = self._feed.stage, self._latest
-        return own if own is not None and own.epoch == fed.epoch and own.revision > fed.revision else fed
-
     async def _keep_time(self) -> None:
         outage = Outage("director")
         while True:
             heed_cancellation()
-            fed, stage = self._feed.stage, self._stage()
+            fed, stage = self._fresh.fed, self._fresh.stage
             duty = next_duty(stage, self._clock.now_ms(), self._drain_ms)
             if duty is None:
-                await self._feed.wait_change(fed)
+                await self._fresh.wait_change(fed)
                 continue
             wait_s = (duty.at_ms - self._clock.now_ms()) / 1000
             if wait_s > 0:
                 # not wait_for: in Python 3.11 it may swallow a cancellation that meets the change
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(wait_s):
-                        await self._feed.wait_change(fed)
+                        await self._fresh.wait_change(fed)
                 continue
             try:
                 if not await self._do(duty):
@@ -159,13 +150,13 @@ class Director:
         """The window's result; None if the stage went on without it (its data were lost), so that a ledger that
         never catches up cannot hold up the windows after it."""
         log.info("settling", window_id=duty.window_id)
-        settling = asyncio.ensure_future(self._settle_port.settle(self._stage()))
+        settling = asyncio.ensure_future(self._settle_port.settle(self._fresh.stage))
         try:
             while True:
-                fed, stage = self._feed.stage, self._stage()
+                fed, stage = self._fresh.fed, self._fresh.stage
                 if stage.window is None or stage.window.window_id != duty.window_id or stage.voting != "CLOSING":
                     return None
-                change = asyncio.ensure_future(self._feed.wait_change(fed))
+                change = asyncio.ensure_future(self._fresh.wait_change(fed))
                 try:
                     await asyncio.wait((settling, change), return_when=asyncio.FIRST_COMPLETED)
                 finally:
@@ -194,13 +185,15 @@ class Director:
                 decision = decide(stage, command(), now_ms)
             except Refusal as refusal:
                 log.info("duty_no_longer_due", reason=refusal.message)
-                self._latest = stage
+                self._fresh.note(stage)
                 return False
-            if decision.stage.voting == "OPEN" and stage.voting != "OPEN":
-                await self._window_port.opening(decision.stage)
-            outcome = await self._store.commit(stage.revision, decision, now_ms)
+            await self._execution.prepare(stage, decision.stage)
+            outcome = await self._execution.commit(stage, decision, now_ms, token=self._lease.token)
+            if isinstance(outcome, Fenced):
+                log.warning("director_fenced", token=self._lease.token)
+                return False
             if isinstance(outcome, Committed):
-                self._latest = outcome.stage
+                self._fresh.note(outcome.stage)
                 log.info("duty_done", duty=type(command()).__name__, revision=outcome.stage.revision)
                 return True
         return False
@@ -211,9 +204,9 @@ class Director:
         outage = Outage("window-port")
         while True:
             heed_cancellation()
-            fed, stage = self._feed.stage, self._stage()
+            fed, stage = self._fresh.fed, self._fresh.stage
             if stage.voting not in ("OPEN", "CLOSING"):
-                await self._feed.wait_change(fed)
+                await self._fresh.wait_change(fed)
                 continue
             try:
                 await self._window_port.changed(stage)

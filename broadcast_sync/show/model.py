@@ -124,6 +124,27 @@ class PendingCue(Struct, frozen=True):
     asked_ms: int
     expires_ms: int
     data: dict[str, Any] = {}
+    window_id: str = ""
+    """The only window that it is for; empty where that does not matter."""
+
+
+class VoidRequest(Struct, frozen=True, rename="camel"):
+    """Which votes are not to count: those with these ids, or all of these voters, within one window if one is named."""
+
+    reason: str
+    vote_ids: tuple[str, ...] = ()
+    voters: tuple[str, ...] = ()
+    window_id: str | None = None
+
+
+class ApprovedVoid(Struct, frozen=True):
+    """What two people have agreed to void and the director has not done yet."""
+
+    cue_id: str
+    request: VoidRequest
+    by: str
+    approved_by: str
+    approved_ms: int
 
 
 class RundownItem(Struct, frozen=True):
@@ -161,6 +182,8 @@ class Stage(Struct, frozen=True):
     release_cued: bool = False
     """The operator has released them; a second cue to do so is refused."""
     season: Season | None = None
+    season_aside: Season | None = None
+    """The real season while a rehearsal is on."""
     lately_released: tuple[str, ...] = ()
     """The last windows whose results were released, oldest first; it outlives SHOW_END."""
     reference: Reference | None = None
@@ -169,6 +192,8 @@ class Stage(Struct, frozen=True):
     """Cues to come, soonest first; at most ARMED_MOST."""
     pending: tuple[PendingCue, ...] = ()
     """Cues that wait for a second person, oldest first; at most PENDING_MOST."""
+    voids: tuple[ApprovedVoid, ...] = ()
+    """Votes to be voided, in order; it outlives SHOW_END. At most VOIDS_MOST."""
     rundown: Rundown | None = None
     scope: str = ""
     """Whose cueIds are told apart: the show that is on air or was last, its episode, and whether it was a rehearsal."""
@@ -190,6 +215,20 @@ class WindowPort(Protocol):
 
     async def changed(self, stage: Stage) -> None:
         """Called after a commit that changed the window's times, and now and then by the director. Idempotent."""
+        ...
+
+
+class VoidPort(Protocol):
+    """Votes that are not to count any more. Implemented by the voting wing."""
+
+    async def count(self, request: VoidRequest) -> int:
+        """How many ballots `request` means. Raises Refusal CUE_REJECTED if one of them is not in the ledger, or there
+        are none. Engine errors pass through."""
+        ...
+
+    async def void(self, void: ApprovedVoid) -> int:
+        """Voids them; how many that had counted until now. Idempotent, so that a new director can call it again.
+        Raises as `count` does."""
         ...
 
 

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from broadcast_sync.show.model import Ruleset, Show, SlotWinner
+from broadcast_sync.show.model import ApprovedVoid, ArmedCue, PendingCue, Ruleset, Show, SlotWinner
+from broadcast_sync.show.timecode import Reference
 from broadcast_sync.wire.server import ResultsReady
 from broadcast_sync.wire.visibility import Visibility
 
@@ -47,9 +48,11 @@ class OpenVoting(Command, frozen=True):
 
 
 class ExtendVoting(Command, frozen=True):
-    """Moves the close of the open window; `seconds` is checked as `duration_s` is."""
+    """Moves the close of the open window; `seconds` is checked as `duration_s` is. With a `limit_s`, one person may
+    extend a window by no more than that in all."""
 
     seconds: object
+    limit_s: int | None = None
 
 
 class CloseVoting(Command, frozen=True):
@@ -57,7 +60,10 @@ class CloseVoting(Command, frozen=True):
 
 
 class ReleaseResults(Command, frozen=True):
-    """Makes the certified results public."""
+    """Makes the results public. `early` is for what two people ask: before certification it lets them out as soon as
+    they are certified, and it lets out a result whose recount differs."""
+
+    early: bool = False
 
 
 class AdvanceSlot(Command, frozen=True):
@@ -98,3 +104,69 @@ class CompleteAdvance(Command, frozen=True):
     won: SlotWinner
     window_id: str
     grace_ms: int
+
+
+class SetReference(Command, frozen=True):
+    """Ties the show's labels to the clock. Armed cues with a label move with it."""
+
+    reference: Reference
+
+
+class Arm(Command, frozen=True):
+    """Cues to be taken at their instants: all of them or none. With `rundown`, its name, they take the place of what is
+    left of the rundown before."""
+
+    cues: tuple[ArmedCue, ...]
+    rundown: str = ""
+
+
+class Cancel(Command, frozen=True):
+    """Takes back an armed cue, or one that waits for a second person."""
+
+    cue_id: str
+
+
+class TakeArmed(Command, frozen=True):
+    """Does what an armed cue says, and disarms it in the same step."""
+
+    cue_id: str
+    command: Command
+
+
+class DropArmed(Command, frozen=True):
+    """The director's: an armed cue was illegal or too late when its time had come."""
+
+    cue_id: str
+
+
+class Ask(Command, frozen=True):
+    """Asks a second person for what takes two; `command` is what they would confirm."""
+
+    cue: PendingCue
+    command: Command
+
+
+class Confirm(Command, frozen=True):
+    """Does what was asked, `by` another person than the one who asked."""
+
+    cue_id: str
+    by: str
+    command: Command
+
+
+class ExpirePending(Command, frozen=True):
+    """The director's: nobody has confirmed in time."""
+
+    cue_id: str
+
+
+class VoidVotes(Command, frozen=True):
+    """Notes votes that are to be voided; the director does it."""
+
+    void: ApprovedVoid
+
+
+class FinishVoid(Command, frozen=True):
+    """The director's: the votes have been voided, or cannot be."""
+
+    cue_id: str

@@ -8,6 +8,7 @@ from msgspec.structs import replace
 
 from broadcast_sync.errors import Refusal
 from broadcast_sync.show import rounds
+from broadcast_sync.show.arming import takes_two
 from broadcast_sync.show.checks import Events, clock_time, on_air, silent, whole_seconds
 from broadcast_sync.show.model import Advance, Stage
 from broadcast_sync.show.orders import AdvanceSlot, Certify, CloseVoting, CompleteAdvance, ReleaseResults
@@ -29,15 +30,20 @@ def certify(stage: Stage, command: Certify, now_ms: int) -> tuple[Stage, Events]
     advance = season.advance if season else None
     if season is not None and advance is not None and not (results.certified or advance.uncertified):
         season = replace(season, advance=None)  # the control room must look at the difference first
-    # a slot that is advanced is decided in public
-    release = command.release or advance is not None
-    certified = replace(stage, voting="CLOSED", results=results, released=False, release_cued=False, season=season)
+    # a slot that is advanced is decided in public; what two people have let out early still has to be right
+    release = command.release or advance is not None or (stage.release_authorised and results.certified)
+    certified = replace(
+        stage, voting="CLOSED", results=results, released=False, release_authorised=False, season=season,
+        release_cued=stage.release_authorised and results.certified,
+    )
     return _released(certified) if release else certified, lambda after: (results,) if release else ()
 
 
 def _released(stage: Stage) -> Stage:
     """The stage with its result public."""
     assert stage.window is not None  # there is a result, so there was a window
+    if stage.show is not None and stage.show.rehearsal:
+        return replace(stage, released=True)  # shown, and never noted as public
     earlier = [window_id for window_id in stage.lately_released if window_id != stage.window.window_id]
     return replace(stage, released=True, lately_released=(*earlier, stage.window.window_id)[-RELEASES_KEPT:])
 
@@ -45,11 +51,22 @@ def _released(stage: Stage) -> Stage:
 def release_results(stage: Stage, command: ReleaseResults, now_ms: int) -> tuple[Stage, Events]:
     on_air(stage)
     results = stage.results
-    if stage.voting != "CLOSED" or results is None:
-        raise refuse("There are no certified results to release yet.")
-    if stage.release_cued:
-        raise refuse("The results have been released already.")
+    if stage.window is None:
+        raise refuse("There are no results to release yet.")
+    if not can_release(stage):
+        raise refuse(f"The results have been released already{'' if results else ', as soon as they are certified'}.")
+    if takes_two(stage, command):
+        raise refuse("Releasing results that are not certified takes two people.")
+    if results is None:
+        return replace(stage, release_authorised=True), silent
     return replace(_released(stage), release_cued=True), lambda after: (results,)
+
+
+def can_release(stage: Stage) -> bool:
+    """Whether a release can be asked for: of a result, or ahead of the one to come."""
+    if stage.results is None:
+        return stage.window is not None and not stage.release_authorised
+    return not stage.release_cued
 
 
 def advance_slot(stage: Stage, command: AdvanceSlot, now_ms: int) -> tuple[Stage, Events]:

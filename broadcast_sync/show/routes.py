@@ -100,7 +100,8 @@ class _Doors:
             cue = read(body)
             cue_id = cue.cue_id or operator.cue_id or str(uuid7(received_ms))
             return await self._intake.submit(
-                msgspec.structs.replace(cue, cue_id=cue_id), by=operator.by, received_ms=received_ms
+                msgspec.structs.replace(cue, cue_id=cue_id), by=operator.by, received_ms=received_ms,
+                roles=operator.roles,
             )
         except Refusal as refusal:
             if cue_id is not None:

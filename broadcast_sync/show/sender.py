@@ -1,4 +1,5 @@
-"""One signed cue to a server, from a terminal or a script; blocking, and with the standard library alone."""
+"""Signed requests to a server's control room, from a terminal or a script; blocking, and with the standard library
+alone."""
 
 from __future__ import annotations
 
@@ -43,7 +44,13 @@ def base_url(settings: Settings) -> str:
 def send(url: str, secret: bytes, cue: dict[str, Any]) -> Answer:
     """Signs `cue` and posts it to the server at `url`. Raises Unreachable; the cue may then have been taken, and
     sending the same cueId again is safe."""
-    body = msgspec.json.encode(cue)
+    return ask(url, secret, "POST", "/control/cues", cue)
+
+
+def ask(url: str, secret: bytes, method: str, path: str, content: dict[str, Any] | None = None) -> Answer:
+    """Signs a request to `path` of the server at `url` and sends it, `content` as JSON. Raises Unreachable; what was
+    asked may then have been done."""
+    body = b"" if content is None else msgspec.json.encode(content)
     timestamp = int(time.time())
     headers = {
         "Content-Type": "application/json",
@@ -51,7 +58,7 @@ def send(url: str, secret: bytes, cue: dict[str, Any]) -> Answer:
         SIGNATURE_HEADER: sign(secret, timestamp, body),
     }
     try:
-        request = Request(f"{url.rstrip('/')}/control/cues", body, headers, method="POST")
+        request = Request(f"{url.rstrip('/')}{path}", body or None, headers, method=method)
         # no proxy: the control room's own network, and the environment's proxy would not know it
         with build_opener(ProxyHandler({})).open(request, timeout=TIMEOUT_S) as response:
             return Answer(response.status, _object(response.read(ANSWER_BYTES)))
@@ -67,6 +74,6 @@ def _object(body: bytes) -> dict[str, Any]:
         found = msgspec.json.decode(body, type=dict[str, Any])
     except msgspec.DecodeError:
         raise ValueError("the answer is not that of a broadcast-sync server") from None
-    if "code" not in found and "cueId" not in found:
+    if found.keys().isdisjoint(("code", "cueId", "rundown")):
         raise ValueError("the answer is not that of a broadcast-sync server")
     return found

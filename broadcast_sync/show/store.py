@@ -5,7 +5,8 @@ Engine errors pass through. After one, a commit may or may not have happened; th
 
 from __future__ import annotations
 
-from typing import Any, Final
+from collections.abc import Sequence
+from typing import Any, Final, NamedTuple
 from uuid import uuid4
 
 import msgspec
@@ -48,11 +49,20 @@ class Replayed(Struct, frozen=True):
     first: Remembered
 
 
-class Loaded(Struct, frozen=True):
-    """The stored stage, and what a cueId was answered before, if it was."""
+class Fenced(Struct, frozen=True):
+    """Another director has the lease by now. Nothing was changed."""
 
-    stage: Stage
-    first: Remembered | None
+
+class Answer(NamedTuple):
+    """What is remembered under `key` (see answer_key); None forgets what was."""
+
+    key: str
+    remembered: Remembered | None
+
+
+def answer_key(scope: str, mode: str, cue_id: str) -> str:
+    """Under what the answer to a cue is remembered: one for each show, mode and cueId."""
+    return f"{scope}:{mode}:{cue_id}"
 
 
 def _event(payload: bytes) -> Prepared | None:
@@ -82,11 +92,10 @@ class StageStore:
         state: Any = await self._client.get(self._keys.state)
         return self._decode(state)
 
-    async def load_for(self, cue_id: str) -> Loaded:
-        """The stored stage and the first answer to `cue_id`, read at one moment."""
-        found: Any = await self._client.mget(self._keys.state, self._ack_key(cue_id))
-        state, ack = found
-        return Loaded(self._decode(state), _remembered.decode(ack) if ack else None)
+    async def first_answer(self, key: str) -> Remembered | None:
+        """What was answered under `key` before, if anything."""
+        ack: Any = await self._client.get(self._ack_key(key))
+        return _remembered.decode(ack) if ack else None
 
     async def load_recent(self, count: int) -> tuple[Stage, list[Prepared]]:
         """The stored stage and the last `count` events of its epoch, oldest first, read at one moment."""
@@ -100,27 +109,29 @@ class StageStore:
 
     async def commit(
         self, expected_revision: int, decision: Decision, now_ms: int,
-        remembered: Remembered | None = None, record: CueRecord | None = None,
-    ) -> Committed | Conflict | Replayed:
+        answers: Sequence[Answer] = (), records: Sequence[CueRecord] = (), *, token: int = 0,
+    ) -> Committed | Conflict | Replayed | Fenced:
         """Stores and publishes `decision` if the stored revision is `expected_revision`.
 
-        `decision.stage` must carry epoch and offset of the stage it was decided on. With `remembered`, its cueId
-        is looked up first and its answer kept for two days; `record` goes to the cue log in the same step.
+        `decision.stage` must carry epoch and offset of the stage it was decided on. `answers` are kept for two days and
+        `records` go to the cue log in the same step. A node's commit (`token` 0) is not made if the first of `answers`
+        is there already; a director's, under its lease's fencing number, overwrites it.
         """
         stage, messages = self._messages(decision, now_ms)
-        keys = [self._keys.state, self._keys.events, self._keys.cues]
-        if remembered is not None:
-            keys.append(self._ack_key(remembered.ack.cue_id))
+        keys = [self._keys.state, self._keys.events, self._keys.cues, f"{self._keys.director}:fence"]
         result = await _COMMIT(
-            self._client, keys,
+            self._client, [*keys, *(self._ack_key(answer.key) for answer in answers)],
             [
-                expected_revision, msgspec.json.encode(stage), self._keys.channel, EVENTS_KEPT,
-                msgspec.json.encode(remembered) if remembered else b"", ACK_LIFE_S,
-                msgspec.json.encode(record) if record else b"", *messages,
+                expected_revision, msgspec.json.encode(stage), self._keys.channel, EVENTS_KEPT, ACK_LIFE_S, token,
+                0 if token else 1, len(records),
+                *(msgspec.json.encode(one.remembered) if one.remembered else b"" for one in answers),
+                *(msgspec.json.encode(record) for record in records), *messages,
             ],
         )
         if result[0] == b"replayed":
             return Replayed(_remembered.decode(result[1]))
+        if result[0] == b"fenced":
+            return Fenced()
         return Committed(stage) if result[0] == b"committed" else Conflict()
 
     async def log_refusal(self, record: CueRecord) -> None:
@@ -138,8 +149,8 @@ class StageStore:
         ]
         return replace(before, epoch=epoch, offset=before.offset + len(messages)), messages
 
-    def _ack_key(self, cue_id: str) -> str:
-        return f"{self._keys.acks}:{cue_id}"
+    def _ack_key(self, key: str) -> str:
+        return f"{self._keys.acks}:{key}"
 
     def _decode(self, state: bytes | None) -> Stage:
         return _stage.decode(state) if state else Stage(organisation=self._organisation)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Final, Literal
 
 from msgspec.structs import replace
 
 from broadcast_sync.show import rounds
+from broadcast_sync.show.arming import takes_two
 from broadcast_sync.show.checks import (
     MAX_WINDOW_S,
     Events,
@@ -25,6 +26,9 @@ from broadcast_sync.show.views import window_info
 from broadcast_sync.wire.server import ContestantInfo, VotingClosed, Warning_
 from broadcast_sync.wire.times import iso
 from broadcast_sync.wire.visibility import Visibility
+
+EXTEND_GAP_MS: Final = 1_000
+"""Two presses of an extension within so long are one: the second is refused."""
 
 
 def open_voting(stage: Stage, command: OpenVoting, now_ms: int) -> tuple[Stage, Events]:
@@ -62,13 +66,18 @@ def new_window(
 
 def with_window(stage: Stage, window: Window, season: Season | None) -> Stage:
     return replace(
-        stage, voting="OPEN", window=window, season=season, results=None, released=False, release_cued=False
+        stage, voting="OPEN", window=window, season=season, results=None, released=False, release_cued=False,
+        release_authorised=False,
     )
 
 
 def extend_voting(stage: Stage, command: ExtendVoting, now_ms: int) -> tuple[Stage, Events]:
     window = open_window(stage, now_ms)
     seconds = whole_seconds(command.seconds, "seconds")
+    if window.extended_ms and now_ms - window.extended_ms < EXTEND_GAP_MS:
+        raise refuse("The window has just been extended; cue it again in a second to extend it further.")
+    if takes_two(stage, command):
+        raise refuse(f"More than {command.limit_s} s in all takes two people.")
     if close_due(window, now_ms):
         raise refuse(f"Voting ended at {clock_time(window.closes_ms)}.")
     closes_ms = window.closes_ms + seconds * 1000
@@ -76,7 +85,7 @@ def extend_voting(stage: Stage, command: ExtendVoting, now_ms: int) -> tuple[Sta
         raise refuse("A window cannot be longer than 24 hours.")
     extended = replace(
         window, closes_ms=closes_ms, hard_closes_ms=window.hard_closes_ms + seconds * 1000,
-        warned=closes_ms - now_ms <= WARNING_MS,
+        warned=closes_ms - now_ms <= WARNING_MS, extended_s=window.extended_s + seconds, extended_ms=now_ms,
     )
     return replace(stage, window=extended), silent
 

@@ -1,7 +1,7 @@
 """How the rehearsal's operator runs a show: looks at the state, gives the next cue or waits. Pure.
 
 The state of the show decides, never the memory of what was cued, so the operator can start in the middle, survive a
-restart of the server, and share the desk: what somebody else has begun is left to them.
+restart of the server, and share the desk: what somebody else has begun is left to them, a real show altogether.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class Operator:
     """Runs rounds of `PERFORMANCES` performances and a window of `window_s`. Times are monotonic seconds."""
 
     def __init__(self, show_id: str, episode: int, window_s: int, random: Random) -> None:
-        self._show = {"showId": show_id, "episode": episode}
+        self._show: dict[str, Any] = {"showId": show_id, "episode": episode, "rehearsal": True}
         self._window_s = window_s
         self._random = random
         self._line_up: list[tuple[str, str]] | None = None
@@ -84,6 +84,8 @@ class Operator:
         if state.show is None:
             self._line_up = None
             return Cue("SHOW_START", self._show)
+        if not state.show.rehearsal:
+            return Wait(1.0, "a real show is on air, and no rehearsal")
         if state.performance is not None:
             if state.performance.song_name not in SONGS:
                 return Wait(1.0, "somebody else's performance is on stage")

@@ -161,9 +161,9 @@ class Production:
         self._vote()
 
     def _vote(self) -> None:
-        """Lets the audience vote in the open window, if it has not begun to."""
+        """Lets the audience vote in the open window, if it has not begun to; never in a real show's."""
         window = self._watcher.window
-        if window is not None and self._watcher.remaining_s and self._audience.ready:
+        if window is not None and window.rehearsal and self._watcher.remaining_s and self._audience.ready:
             whole = parse_iso(window.opens_at) >= self._began_ms
             self._audience.vote(window, self._watcher.now_ms(), whole=whole)
 

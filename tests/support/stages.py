@@ -5,10 +5,16 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+from broadcast_sync.clock import Clock
 from broadcast_sync.errors import Refusal
+from broadcast_sync.settings import Settings
+from broadcast_sync.show.execution import Execution
+from broadcast_sync.show.intake import CueIntake
 from broadcast_sync.show.machine import decide
-from broadcast_sync.show.model import Ruleset, Show, SlotWinner, Stage
+from broadcast_sync.show.model import ApprovedVoid, Ruleset, Show, SlotWinner, Stage, VoidPort, VoidRequest, WindowPort
 from broadcast_sync.show.orders import Command, OpenVoting, StartShow
+from broadcast_sync.show.reader import CueReader
+from broadcast_sync.show.store import StageStore
 from broadcast_sync.wire.server import ContestantInfo, ResultsReady
 from broadcast_sync.wire.visibility import Visibility
 
@@ -50,6 +56,35 @@ class SetClock:
 
     def now_ms(self) -> int:
         return self.ms
+
+
+class FakeVoids:
+    """A ledger in which every vote is, and that remembers what was voided."""
+
+    def __init__(self) -> None:
+        self.voided: list[ApprovedVoid] = []
+        self.error: Exception | None = None
+
+    async def count(self, request: VoidRequest) -> int:
+        if "nobody" in request.voters:
+            raise Refusal("CUE_REJECTED", "All of these are no votes in the ledger.")
+        return len(request.vote_ids) + len(request.voters)
+
+    async def void(self, void: ApprovedVoid) -> int:
+        if self.error:
+            raise self.error
+        self.voided.append(void)
+        return await self.count(void.request)
+
+
+def reader_of(settings: Settings, window: WindowPort, voids: VoidPort | None = None) -> CueReader:
+    return CueReader(settings, FakeShows(), window, voids or FakeVoids())
+
+
+def intake_of(
+    settings: Settings, store: StageStore, window: WindowPort, clock: Clock, voids: VoidPort | None = None
+) -> CueIntake:
+    return CueIntake(settings, store, reader_of(settings, window, voids), Execution(store, window), clock)
 
 
 class FakeShows:

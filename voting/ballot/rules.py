@@ -52,7 +52,9 @@ class WindowRules:
         self._zone = (
             ZoneInfo(show.timezone) if any(getattr(rule, "scope", "") == "day" for rule in rules) else None
         )
-        self.scope: Final = f"{show.show_id}:{show.episode_ref}"
+        # a rehearsal has books of its own, so that nobody's votes of the real show are used up
+        self._books = f"{show.show_id}:rehearsal" if show.rehearsal else show.show_id
+        self.scope: Final = f"{self._books}:{show.episode_ref}"
         """The scope of a voter's first book, which holds the first answers: the episode."""
         self.expiry_ms: Final = window.hard_closes_ms + data.keep_days * DAY_MS
         """Until when what a voter does in this window is remembered."""
@@ -75,7 +77,9 @@ class WindowRules:
         self.stands(contestant_id)
         if not 1 <= vote_count <= self._max:
             raise Refusal("INVALID_VOTE_COUNT", f"The number of votes must be from 1 to {self._max}.")
-        rule, _ = found
+        rule, rules = found
+        if self._show.rehearsal and any(isinstance(one, DebitRule) for one in rules):
+            raise Refusal("INVALID_VOTE_TYPE", "Votes that are paid for are not taken in a rehearsal.")
         category = self.categories.get(contestant_id, "")
         claims = tuple(self._claims(vote_type, vote_count, category, day))
         return Ruled(claims, rule.weight, rule.requires == "phone_verified")
@@ -145,13 +149,13 @@ class WindowRules:
 
     def _book(self, scope: str, day: Day) -> tuple[str, str, int]:
         """Which of the voter's books a scope is kept in, what it adds to a field's name there, and its expiry."""
-        show = self._show.show_id
+        books = self._books
         if scope == "day":
-            return f"{show}:day:{day.name}", "", day.end_ms + LATE_MS
+            return f"{books}:day:{day.name}", "", day.end_ms + LATE_MS
         if scope == "show":
-            return f"{show}:all", "", self.expiry_ms
+            return f"{books}:all", "", self.expiry_ms
         if scope == "round":
-            return f"{show}:all", self._round, self.expiry_ms
+            return f"{books}:all", self._round, self.expiry_ms
         return self.scope, f"@{self._window.window_id}" if scope == "window" else "", self.expiry_ms
 
 

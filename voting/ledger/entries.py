@@ -62,6 +62,7 @@ class Opened(Struct, frozen=True, rename="camel"):
     timezone: str = "UTC"
     round: int = 0
     season: str = ""
+    rehearsal: bool = False
 
 
 _opened: Final = msgspec.json.Decoder(Opened)

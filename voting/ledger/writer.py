@@ -216,6 +216,7 @@ class LedgerWriter:
             opened.timezone,
             opened.round,
             opened.season,
+            opened.rehearsal,
         )
 
     async def _insert_voids(self, connection: Connection, entry: Voided) -> None:

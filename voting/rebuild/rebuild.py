@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 from redis.asyncio import Redis
 
 from broadcast_sync.bus.keys import ShardKeys, StageKeys
@@ -132,7 +133,9 @@ class Rebuilder:
             str(row["window_id"]), _ms(row["opens_at"]), _ms(row["closes_at"]), _ms(row["hard_closes_at"]), ruleset,
             people, warned=True, round=row["round"],
         )
-        show = Show(row["show_id"], row["episode"], row["title"], row["episode_ref"], people, row["timezone"])
+        show = Show(
+            row["show_id"], row["episode"], row["title"], row["episode_ref"], people, row["timezone"], row["rehearsal"]
+        )
         winners = await self._pool.fetch(
             statement("winners", PACKAGE), self._organisation, row["season"]
         ) if row["season"] else []
@@ -160,6 +163,7 @@ class Rebuilder:
         if cues and cues[0].event == "SHOW_START" and all(cue.event != "SHOW_END" for cue in cues):
             data = cues[0].data
             show = await Catalogue(self._pool, self._organisation).find(data["showId"], data["episode"])
+            show = show and replace(show, rehearsal=bool(data.get("rehearsal")))
         return stage_of(self._organisation, show, windows[-1] if windows else None, cues, self._now_ms)
 
     # --- into the engine --------------------------------------------------------------------------------------

@@ -1,26 +1,35 @@
 -- Commits the next stage if the stored one still has the revision it was decided on: all of it or nothing.
--- The answer to a cueId that has been committed before is its first ack, whatever the stage has become.
+-- The answer to a cueId that has been committed before is its first answer, whatever the stage has become. A director
+-- commits under its fencing number: once another has been given a higher one, nothing of the old one is taken.
 --
 -- KEYS[1] state    string, the stage as JSON
 -- KEYS[2] events   stream, field m: a message of channel "show"
 -- KEYS[3] cues     stream, field m: a cue record
--- KEYS[4] ack      string, the first ack of the cue (not given without a cue)
+-- KEYS[4] fence    counter of the director's lease
+-- KEYS[5..] acks   strings, answers to cues
 -- ARGV[1] expected revision (0: nothing stored)
 -- ARGV[2] next stage as JSON
 -- ARGV[3] pub/sub channel
 -- ARGV[4] most entries to keep in the events stream, about
--- ARGV[5] ack as JSON          (empty without a cue)
--- ARGV[6] life of the ack, s
--- ARGV[7] cue record as JSON   (empty: none)
--- ARGV[8..] the messages, in order
+-- ARGV[5] life of an answer, s
+-- ARGV[6] the committer's fencing number (0: a node's, any)
+-- ARGV[7] 1 if an answer in KEYS[5] comes first, 0 if it is overwritten
+-- ARGV[8] number of cue records
+-- ARGV[9..] for each ack its JSON (empty: it is forgotten), then the records, then the messages, in order
 --
--- Result: {'committed'} | {'conflict'} | {'replayed', ack}
+-- Result: {'committed'} | {'conflict'} | {'fenced'} | {'replayed', answer}
 
-if KEYS[4] then
-  local first = redis.call('GET', KEYS[4])
+local acks = #KEYS - 4
+if acks > 0 and ARGV[7] == '1' then
+  local first = redis.call('GET', KEYS[5])
   if first then
     return {'replayed', first}
   end
+end
+
+local token = tonumber(ARGV[6])
+if token > 0 and tonumber(redis.call('GET', KEYS[4]) or 0) > token then
+  return {'fenced'}
 end
 
 local stored = redis.call('GET', KEYS[1])
@@ -33,16 +42,22 @@ if revision ~= tonumber(ARGV[1]) then
 end
 
 redis.call('SET', KEYS[1], ARGV[2])
-for i = 8, #ARGV do
+local record = 8 + acks
+local message = record + tonumber(ARGV[8])
+for i = message + 1, #ARGV do
   redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[4], '*', 'm', ARGV[i])
 end
-if KEYS[4] then
-  redis.call('SET', KEYS[4], ARGV[5], 'EX', ARGV[6])
+for i = 1, acks do
+  if ARGV[8 + i] == '' then
+    redis.call('DEL', KEYS[4 + i])
+  else
+    redis.call('SET', KEYS[4 + i], ARGV[8 + i], 'EX', ARGV[5])
+  end
 end
-if ARGV[7] ~= '' then
-  redis.call('XADD', KEYS[3], '*', 'm', ARGV[7])
+for i = record + 1, message do
+  redis.call('XADD', KEYS[3], '*', 'm', ARGV[i])
 end
-for i = 8, #ARGV do
+for i = message + 1, #ARGV do
   redis.call('PUBLISH', ARGV[3], ARGV[i])
 end
 return {'committed'}

@@ -7,7 +7,7 @@ from random import Random
 import pytest
 from msgspec.structs import replace
 
-from broadcast_sync.wire.server import BoardRow, ResultsReady, VotingClosed
+from broadcast_sync.wire.server import BoardRow, ResultsReady, StateUpdate, VotingClosed
 from clients.load import audience as audience_module
 from clients.load.audience import Audience
 from clients.load.operator import Operator
@@ -36,6 +36,26 @@ def production(server: SmallServer, voters: int = 12) -> Production:
     return Production(target, ControlDesk(target.http(), b"s" * 32), Operator("demo", 1, 9, chance), audience, 1)
 
 
+def rehearsed(remaining_s: float, revision: int = 1, voting: str = "OPEN") -> StateUpdate:
+    """A state as the small server has it, of a rehearsal."""
+    state = open_state(remaining_s, revision, voting)
+    assert state.show is not None and state.window is not None
+    return replace(state, show=replace(state.show, rehearsal=True), window=replace(state.window, rehearsal=True))
+
+
+async def test_a_real_show_gets_no_votes(server: SmallServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(audience_module, "ARRIVE_S", 0.1)
+    server.state = open_state(5)
+    played = production(server)
+    running = asyncio.create_task(played.run())
+    await server.wait_for(lambda: len(server.sockets) == 13)
+    assert played._audience.ledger is None
+    server.publish(rehearsed(5, 2))
+    await server.wait_for(lambda: len(server.votes) >= 1)
+    running.cancel()
+    await asyncio.wait({running})
+
+
 def results(votes: dict[str, str]) -> ResultsReady:
     counted = list(votes.values())
     rows = [
@@ -49,7 +69,7 @@ async def test_a_round_that_began_without_it(
     server: SmallServer, lost: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(audience_module, "ARRIVE_S", 0.1)
-    server.state = open_state(1.5)
+    server.state = rehearsed(1.5)
     played = production(server)
     running = asyncio.create_task(played.run())
     await server.wait_for(lambda: len(server.votes) >= 3)
@@ -58,7 +78,7 @@ async def test_a_round_that_began_without_it(
         socket.transport.abort()
     await server.wait_for(lambda: len(server.sockets) == 13)
     server.publish(VotingClosed("w1", "t", "TIMER"))
-    server.publish(replace(open_state(0, 2, "CLOSED"), results_released=True))
+    server.publish(replace(rehearsed(0, 2, "CLOSED"), results_released=True))
     votes = dict(list(server.votes.items())[lost:])
     server.publish(results(votes))
     async with asyncio.timeout(10):

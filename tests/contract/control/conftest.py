@@ -10,7 +10,7 @@ from broadcast_sync.clock import EngineClock
 from broadcast_sync.settings import Settings
 from broadcast_sync.show.intake import CueIntake
 from broadcast_sync.show.store import StageStore
-from tests.support.stages import FakeShows, FakeWindow
+from tests.support.stages import FakeWindow, intake_of
 
 
 @pytest.fixture
@@ -25,4 +25,4 @@ def store(valkey: Redis) -> StageStore:
 
 @pytest.fixture
 def intake(store: StageStore, clock: EngineClock) -> CueIntake:
-    return CueIntake(Settings(), store, FakeShows(), FakeWindow(), clock)
+    return intake_of(Settings(), store, FakeWindow(), clock)

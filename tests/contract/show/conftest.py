@@ -18,7 +18,7 @@ from broadcast_sync.show.mirror import StageMirror
 from broadcast_sync.show.store import StageStore
 from broadcast_sync.wire.delivery import Delivery
 from broadcast_sync.wire.prepared import Prepared
-from tests.support.stages import FakeShows, FakeWindow
+from tests.support.stages import FakeWindow, intake_of
 
 
 class Seen:
@@ -69,7 +69,7 @@ def window() -> FakeWindow:
 
 @pytest.fixture
 def intake(store: StageStore, window: FakeWindow, clock: EngineClock) -> CueIntake:
-    return CueIntake(Settings(), store, FakeShows(), window, clock)
+    return intake_of(Settings(), store, window, clock)
 
 
 @pytest.fixture

@@ -146,7 +146,7 @@ async def test_who_may_not(
 async def test_the_control_rooms_state(http: httpx.AsyncClient) -> None:
     assert (await http.get("/control/state")).status_code == 401
     found: dict[str, Any] = (await http.get("/control/state", headers=bearer("control"))).json()
-    assert found["legal"] == ["PERFORMANCE_START", "VOTING_OPEN", "SHOW_END"]
+    assert found["legal"] == ["PERFORMANCE_START", "VOTING_OPEN", "SHOW_END", "TIMECODE_SET", "VOID"]
     assert found["state"]["show"]["showId"] == "demo" and found["cues"][0]["cueId"] == "q1"
     assert (found["tally"]["sockets"], found["tally"]["acked"]) == (40, 0.975)
 

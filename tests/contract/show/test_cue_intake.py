@@ -18,7 +18,7 @@ from broadcast_sync.show.store import StageStore
 from broadcast_sync.wire.client import CueMessage
 from broadcast_sync.wire.server import CueAck
 from broadcast_sync.wire.times import iso
-from tests.support.stages import FakeShows, FakeWindow
+from tests.support.stages import FakeWindow, intake_of
 
 START = CueMessage("SHOW_START", data={"showId": "demo", "episode": 1})
 
@@ -110,7 +110,7 @@ async def test_a_stale_revision_is_told_the_current_one(intake: CueIntake, store
         ("ADVANCE_SLOT", None, {}, "CUE_REJECTED"),
         ("ADVANCE_SLOT", {"duration": "long"}, {}, "BAD_MESSAGE"),
         ("FIREWORKS", None, {}, "UNSUPPORTED"),
-        ("VOTING_OPEN", None, {"mode": "arm"}, "UNSUPPORTED"),
+        ("VOTING_OPEN", None, {"mode": "arm"}, "BAD_MESSAGE"),
         ("VOTING_OPEN", None, {"timecode": "25:00:00:00"}, "TIMECODE_INVALID"),
         ("VOTING_OPEN", None, {"timestamp": "yesterday"}, "BAD_MESSAGE"),
         ("VOTING_OPEN", None, {"timestamp": "2026-11-21T20:15:00"}, "BAD_MESSAGE"),
@@ -144,7 +144,7 @@ async def test_lateness_is_counted_from_the_control_rooms_time(
 
 
 async def test_too_many_cues_are_slowed_down(store: StageStore, window: FakeWindow, clock: EngineClock) -> None:
-    slow = CueIntake(Settings(control=Control(cues_per_second=0.01)), store, FakeShows(), window, clock)
+    slow = intake_of(Settings(control=Control(cues_per_second=0.01)), store, window, clock)
     await start(slow)
     refusal = await refused(slow, "SHOW_END")
     assert refusal.code == "RATE_LIMIT" and refusal.retry_after
@@ -171,6 +171,6 @@ async def test_a_close_stands_even_if_the_window_could_not_be_told(intake: CueIn
 
 async def test_an_engine_away_is_try_again(window: FakeWindow, keys: StageKeys, clock: EngineClock) -> None:
     client = connect("redis://127.0.0.1:1/0")
-    intake = CueIntake(Settings(), StageStore(client, keys, "default"), FakeShows(), window, clock)
+    intake = intake_of(Settings(), StageStore(client, keys, "default"), window, clock)
     assert (await refused(intake, "SHOW_END")).code == "TRY_AGAIN"
     await client.aclose()

@@ -12,14 +12,15 @@ from broadcast_sync.bus.leases import Lease
 from broadcast_sync.clock import EngineClock
 from broadcast_sync.settings import Results, Settings, Show
 from broadcast_sync.show.director import Director
-from broadcast_sync.show.intake import CueIntake
+from broadcast_sync.show.execution import Execution
+from broadcast_sync.show.fresh import Fresh
 from broadcast_sync.show.mirror import StageMirror
 from broadcast_sync.show.model import SettlePort, Stage
 from broadcast_sync.show.store import StageStore
 from broadcast_sync.wire.client import CueMessage
 from broadcast_sync.wire.server import ResultsReady
 from tests.contract.show.conftest import Seen
-from tests.support.stages import FakeRounds, FakeSettle, FakeShows, FakeWindow, results_of
+from tests.support.stages import FakeRounds, FakeSettle, FakeWindow, intake_of, results_of
 
 QUICK = Settings(show=Show(grace_s=0.2, drain_s=0.1))
 
@@ -36,7 +37,7 @@ class Node:
         self.rounds = FakeRounds()
 
     async def cue(self, event: str, settings: Settings = QUICK, **data: object) -> int:
-        intake = CueIntake(settings, self.store, FakeShows(), self.window, self.clock)
+        intake = intake_of(settings, self.store, self.window, self.clock)
         ack = await intake.submit(CueMessage(event, data=data), by="anna", received_ms=self.clock.now_ms())
         return ack.revision
 
@@ -44,8 +45,11 @@ class Node:
     async def directing(
         self, settle: SettlePort, settings: Settings = QUICK, holder: str = "n1"
     ) -> AsyncIterator[Lease]:
-        lease = Lease(self.valkey, self.keys.lease("default", "director"), holder, ttl_ms=600)
-        director = Director(settings, lease, self.mirror, self.store, self.clock, self.window, settle, self.rounds)
+        lease = Lease(self.valkey, self.keys.director, holder, ttl_ms=600)
+        director = Director(
+            settings, lease, Fresh(self.mirror), self.store, self.clock, self.window, settle, self.rounds,
+            Execution(self.store, self.window),
+        )
         tasks = [asyncio.create_task(lease.run()), asyncio.create_task(director.run())]
         try:
             yield lease

@@ -11,7 +11,7 @@ from broadcast_sync.show.cues import Remembered
 from broadcast_sync.show.machine import decide
 from broadcast_sync.show.model import Stage
 from broadcast_sync.show.orders import EndShow, StartPerformance, StartShow
-from broadcast_sync.show.store import Committed, Conflict, Replayed, StageStore
+from broadcast_sync.show.store import Answer, Committed, Conflict, Fenced, Replayed, StageStore
 from broadcast_sync.wire.server import CueAck
 from tests.support.stages import NOW, SHOW, on_air, open_voting
 
@@ -83,13 +83,12 @@ async def test_racing_nodes_lose_nothing(store: StageStore) -> None:
 
 async def test_a_cue_is_answered_the_same_for_ever(store: StageStore, valkey: Redis, keys: StageKeys) -> None:
     remembered = Remembered("SHOW_START", CueAck("q1", 1, "2026-11-21T20:15:00.000Z", 3, False))
-    assert isinstance(await store.commit(0, START, NOW, remembered), Committed)
-    again = await store.commit(0, START, NOW, remembered)
+    assert isinstance(await store.commit(0, START, NOW, [Answer("demo:1:take:q1", remembered)]), Committed)
+    again = await store.commit(0, START, NOW, [Answer("demo:1:take:q1", remembered)])
     assert again == Replayed(remembered)
-    loaded = await store.load_for("q1")
-    assert (loaded.first, loaded.stage.revision) == (remembered, 1)
-    assert (await store.load_for("q2")).first is None
-    life: Any = await valkey.ttl(f"{keys.acks}:q1")
+    assert await store.first_answer("demo:1:take:q1") == remembered
+    assert await store.first_answer("demo:2:take:q1") is None and (await store.load()).revision == 1
+    life: Any = await valkey.ttl(f"{keys.acks}:demo:1:take:q1")
     assert 86_400 < life <= 2 * 86_400
 
 
@@ -98,5 +97,15 @@ async def test_a_conflict_leaves_everything_as_it_was(store: StageStore, valkey:
     before: dict[Any, Any] = {key: await valkey.dump(key) for key in await valkey.keys("*")}
     decision = decide(on_air(), StartPerformance("c01"), NOW)
     remembered = Remembered("PERFORMANCE_START", CueAck("q2", 9, "", 0, False))
-    assert await store.commit(8, decision, NOW, remembered) == Conflict()
+    assert await store.commit(8, decision, NOW, [Answer("demo:1:take:q2", remembered)]) == Conflict()
     assert {key: await valkey.dump(key) for key in await valkey.keys("*")} == before
+
+
+async def test_a_director_of_an_older_fencing_number_commits_nothing(
+    store: StageStore, valkey: Redis, keys: StageKeys
+) -> None:
+    await valkey.set(f"{keys.director}:fence", 4)
+    before: dict[Any, Any] = {key: await valkey.dump(key) for key in await valkey.keys("*")}
+    assert await store.commit(0, START, NOW, token=3) == Fenced()
+    assert {key: await valkey.dump(key) for key in await valkey.keys("*")} == before
+    assert isinstance(await store.commit(0, START, NOW, token=4), Committed)

@@ -21,7 +21,7 @@ from clients.load.operator import (
 NOW = "2026-11-21T20:15:00.123Z"
 LINE_UP = [ContestantInfo(f"c{n:02d}", n, f"Name {n}", "", "active" if n < 6 else "eliminated") for n in range(1, 8)]
 OFF_AIR = StateUpdate(None, None, "IDLE", None, 1, False, False, [])
-ON_AIR = replace(OFF_AIR, show=ShowInfo("demo", 1, "Demo"), contestants=LINE_UP)
+ON_AIR = replace(OFF_AIR, show=ShowInfo("demo", 1, "Demo", True), contestants=LINE_UP)
 WINDOW = WindowInfo("w1", "OPEN", NOW, NOW, NOW, 1, "h", {}, LINE_UP)
 
 
@@ -35,7 +35,7 @@ def performing(song: str, at: str = NOW) -> StateUpdate:
 
 def test_a_whole_round() -> None:
     ours, now = operator(), 100.0
-    assert ours.next(OFF_AIR, now) == Cue("SHOW_START", {"showId": "demo", "episode": 1})
+    assert ours.next(OFF_AIR, now) == Cue("SHOW_START", {"showId": "demo", "episode": 1, "rehearsal": True})
     seen: set[str] = set()
     for number in range(PERFORMANCES):
         start = ours.next(ON_AIR, now)
@@ -87,3 +87,10 @@ def test_it_keeps_its_hands_off_after_a_refusal_and_after_somebody_ended_the_sho
     ours.next(ON_AIR, 30.0)
     assert ours.next(OFF_AIR, 40.0) == Wait(HANDS_OFF_S)
     assert isinstance(ours.next(OFF_AIR, 40.0 + HANDS_OFF_S), Cue)
+
+
+def test_a_real_show_is_left_alone() -> None:
+    real = replace(ON_AIR, show=ShowInfo("demo", 1, "Demo"))
+    for state in (real, replace(real, voting="OPEN", window=WINDOW), replace(real, voting="CLOSED", window=WINDOW)):
+        action = operator().next(state, 100.0)
+        assert isinstance(action, Wait) and "real show" in action.why

@@ -18,12 +18,12 @@ OPENS_MS = 1_800_000_000_000
 HARD_MS = OPENS_MS + 65_000
 
 
-def rules_of(data: RulesetData, round: int = 0, timezone: str = "UTC") -> WindowRules:
+def rules_of(data: RulesetData, round: int = 0, timezone: str = "UTC", rehearsal: bool = False) -> WindowRules:
     stage = stage_of(data.frozen(), opens_ms=OPENS_MS, show_id="xf")
     assert stage.show is not None and stage.window is not None
     people = tuple([msgspec.structs.replace(person, category="rock") for person in stage.window.contestants])
     window = msgspec.structs.replace(stage.window, round=round, contestants=people)
-    return WindowRules(data, msgspec.structs.replace(stage.show, timezone=timezone), window)
+    return WindowRules(data, msgspec.structs.replace(stage.show, timezone=timezone, rehearsal=rehearsal), window)
 
 
 def code_of(rules: WindowRules, contestant: str = "c1", kind: str = "free", count: int = 1) -> str:
@@ -140,3 +140,23 @@ def test_every_ballot_is_ruled_or_refused(contestant: str, kind: str, count: int
         assert refusal.code.startswith(("INVALID", "CONTESTANT"))
     else:
         assert all(0 <= claim.cost <= 6 and claim.expiry_ms > 0 for claim in ruled.claims)
+
+
+def test_a_rehearsal_uses_up_nobodys_real_votes() -> None:
+    books: set[str] = set()
+    for data in shipped().values():
+        real, rehearsed = rules_of(data), rules_of(data, rehearsal=True)
+        day = real.day(OPENS_MS)
+        for kind in data.types:
+            if kind in ("paid", "bundle"):
+                continue
+            ours = {claim.scope for claim in rehearsed.judge("c1", kind, 1, day).claims if claim.scope.count(":")}
+            assert all(scope.startswith("xf:rehearsal:") for scope in ours)
+            assert not ours & {claim.scope for claim in real.judge("c1", kind, 1, day).claims}
+            books |= ours
+    assert len(books) > 2
+
+
+def test_a_rehearsal_takes_no_votes_that_are_paid_for() -> None:
+    rules = rules_of(shipped()["xfactor"], rehearsal=True)
+    assert code_of(rules, kind="paid") == code_of(rules, kind="bundle") == "INVALID_VOTE_TYPE"
