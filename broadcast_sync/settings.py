@@ -66,6 +66,7 @@ class Show(Section, frozen=True):
     grace_s: Annotated[float, Meta(ge=0, le=60)] = 5.0
     drain_s: Annotated[float, Meta(ge=0, le=60)] = 2.0
     ties: Literal["voters", "first", "number"] = "voters"
+    visibility: Literal["public", "screens", "hidden"] = "public"
     load_demo: bool = True
 
 

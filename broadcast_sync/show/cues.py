@@ -21,6 +21,7 @@ from broadcast_sync.show.orders import (
 from broadcast_sync.wire.client import convert_data
 from broadcast_sync.wire.server import CueAck, CueLogRow
 from broadcast_sync.wire.times import iso
+from broadcast_sync.wire.visibility import Visibility
 
 Id = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"\A[^\x00-\x1f\x7f]+\Z")]
 Number = int | float | bool
@@ -52,6 +53,7 @@ class OpenVotingData(EventData, frozen=True, forbid_unknown_fields=True):
     contestants: Annotated[list[Id], Meta(max_length=5_000)] | None = None
     ruleset: Id | None = None
     slot: Annotated[int, Meta(ge=1, le=10_000)] | None = None
+    visibility: Visibility | None = None
 
 
 class ExtendVotingData(EventData, frozen=True, forbid_unknown_fields=True):

@@ -29,9 +29,12 @@ def certify(stage: Stage, command: Certify, now_ms: int) -> tuple[Stage, Events]
     season = stage.season
     advance = season.advance if season else None
     if season is not None and advance is not None and not (results.certified or advance.uncertified):
-        season = replace(season, advance=None)  # the control room must look at the difference first
-    # a slot that is advanced is decided in public; what two people have let out early still has to be right
-    release = command.release or advance is not None or (stage.release_authorised and results.certified)
+        # the control room must look at the difference first, and nobody else before it
+        season, advance = replace(season, advance=None), None
+    # a slot that is advanced is decided in public; what two people have let out early still has to be right; an embargo
+    # that ended by itself would be none
+    by_itself = command.release and window.visibility == "public"
+    release = by_itself or advance is not None or (stage.release_authorised and results.certified)
     certified = replace(
         stage, voting="CLOSED", results=results, released=False, release_authorised=False, season=season,
         release_cued=stage.release_authorised and results.certified,

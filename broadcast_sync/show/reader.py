@@ -99,6 +99,7 @@ class CueReader:
             ruleset=ruleset,
             grace_ms=round(self._settings.show.grace_s * 1000),
             slot=data.slot,
+            visibility=data.visibility or self._settings.show.visibility,
         )
 
     async def _find(self, data: StartShowData) -> Show:

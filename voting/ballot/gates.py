@@ -57,6 +57,7 @@ class Opened(Struct, frozen=True, rename="camel"):
     round: int = 0
     season: str = ""
     rehearsal: bool = False
+    visibility: str = "public"
 
     @classmethod
     def of(cls, show: Show, window: Window, season: str = "") -> Opened:
@@ -64,7 +65,7 @@ class Opened(Struct, frozen=True, rename="camel"):
         return cls(
             show.show_id, show.episode, show.episode_ref, window.opens_ms, window.closes_ms, window.hard_closes_ms,
             rules.name, rules.hash, rules.rules, window.contestants, rules.canonical, show.timezone, window.round,
-            season, show.rehearsal,
+            season, show.rehearsal, window.visibility,
         )
 
 

@@ -63,6 +63,7 @@ class Opened(Struct, frozen=True, rename="camel"):
     round: int = 0
     season: str = ""
     rehearsal: bool = False
+    visibility: str = "public"
 
 
 _opened: Final = msgspec.json.Decoder(Opened)

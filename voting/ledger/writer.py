@@ -217,6 +217,7 @@ class LedgerWriter:
             opened.round,
             opened.season,
             opened.rehearsal,
+            opened.visibility,
         )
 
     async def _insert_voids(self, connection: Connection, entry: Voided) -> None:

@@ -131,7 +131,7 @@ class Rebuilder:
         )
         window = Window(
             str(row["window_id"]), _ms(row["opens_at"]), _ms(row["closes_at"]), _ms(row["hard_closes_at"]), ruleset,
-            people, warned=True, round=row["round"],
+            people, warned=True, round=row["round"], visibility=row["visibility"],
         )
         show = Show(
             row["show_id"], row["episode"], row["title"], row["episode_ref"], people, row["timezone"], row["rehearsal"]

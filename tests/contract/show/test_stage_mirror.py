@@ -272,7 +272,7 @@ async def test_boards_under_an_embargo_go_beside_the_public_channel_until_the_re
     assert mirror.withholding and mirror.snapshot("results") == []
     assert [json_of(message)["totalVotes"] for message in mirror.snapshot("screens:results")] == [1]
     await until(lambda: clock.now_ms() >= closes_ms(mirror))
-    await take(store, clock, CloseByTimer("w1"), Certify(results_of("w1"), False))
+    await take(store, clock, CloseByTimer("w1"), Certify(results_of("w1"), True))
     await seen.until(lambda: mirror.stage.voting == "CLOSED")
     assert not mirror.stage.released and not seen.of("RESULTS_READY") and mirror.withholding
     await take(store, clock, ReleaseResults())

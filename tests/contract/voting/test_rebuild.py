@@ -47,7 +47,10 @@ class Scene:
         self.gates = Gates(SETTINGS, client, {**Gates(SETTINGS, client)._rulesets, "brisk": brisk()})
         now = time.time_ns() // 1_000_000
         held = self.gates.ruleset(ruleset)
-        self.window = Window("01a0c1f5-0000-7000-8000-000000000001", now, now + 60_000, now + 65_000, held, CONTESTANTS)
+        self.window = Window(
+            "01a0c1f5-0000-7000-8000-000000000001", now, now + 60_000, now + 65_000, held, CONTESTANTS,
+            visibility="hidden",
+        )
         show = Show("demo", 1, "E", ref, CONTESTANTS)
         self.stage = Stage(ORG, 5, "e", show=show, voting="OPEN", window=self.window)
         self.clock = FixedClock(now + 10)
@@ -156,6 +159,7 @@ async def test_a_window_goes_on_as_if_nothing_had_happened(scene: Scene) -> None
     assert await scene.compared() == "EQUAL"
     stage = await scene.restored()
     assert stage.show == scene.stage.show and stage.voting == "OPEN" and stage.revision > 2
+    assert stage.window is not None and stage.window.visibility == "hidden"
     assert not [key async for key in scene.client.scan_iter("*rebuild*")]
 
 

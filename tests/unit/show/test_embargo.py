@@ -6,6 +6,8 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
+from broadcast_sync.errors import Refusal
+from broadcast_sync.show.cues import event_data
 from broadcast_sync.show.embargo import Boards, Withheld, audience, embargoed
 from broadcast_sync.show.machine import decide
 from broadcast_sync.show.model import SlotWinner, Stage
@@ -57,6 +59,26 @@ def test_a_window_says_who_may_see_its_counts(visibility: Visibility) -> None:
     assert audience(decision.stage) == visibility and embargoed(decision.stage) is (visibility != "public")
 
 
+def test_what_is_no_visibility_opens_nothing() -> None:
+    with pytest.raises(Refusal, match="visibility"):
+        event_data("VOTING_OPEN", {"visibility": "everybody"})
+
+
+@pytest.mark.parametrize("visibility", WITHHELD)
+def test_only_a_cue_ends_an_embargo(visibility: Visibility) -> None:
+    assert counted(opened("public"), by_itself=True).released
+    stage = counted(opened(visibility), by_itself=True)
+    assert not stage.released and embargoed(stage)
+    released = after(stage, ReleaseResults(), SETTLED)
+    assert audience(released) == "public" and audience(released, "w1") == "public"
+
+
+def test_what_two_people_let_out_early_goes_out_with_the_certificate() -> None:
+    stage = after(opened("hidden"), ReleaseResults(early=True), NOW + 1)
+    assert audience(stage) == "hidden"
+    assert audience(counted(stage, by_itself=True)) == "public"
+
+
 def test_the_next_slot_keeps_it_and_a_slot_is_decided_in_public() -> None:
     stage = after(on_air(), open_voting(rules=ROUNDS, visibility="screens"))
     stage = after(stage, AdvanceSlot(), CLOSES - 1)
@@ -65,6 +87,14 @@ def test_the_next_slot_keeps_it_and_a_slot_is_decided_in_public() -> None:
     won = SlotWinner(1, "w1", "c01", 12, "SCORE")
     stage = after(stage, CompleteAdvance(won, "w2", 5_000), SETTLED)
     assert stage.window is not None and (stage.window.window_id, audience(stage)) == ("w2", "screens")
+
+
+def test_a_slot_whose_recount_differs_is_not_decided_in_public() -> None:
+    stage = after(on_air(), open_voting(rules=ROUNDS, visibility="hidden"))
+    stage = after(stage, AdvanceSlot(), CLOSES - 1)
+    stage = after(stage, Certify(replace(results_of("w1"), certified=False), True), SETTLED)
+    assert audience(stage) == "hidden"
+    assert audience(after(stage, AdvanceSlot(uncertified=True), SETTLED)) == "public"
 
 
 def test_counts_of_a_window_that_is_not_known_are_for_nobody() -> None:
@@ -113,7 +143,7 @@ def test_a_release_lets_out_what_was_withheld(visibility: Visibility) -> None:
 def test_boards_go_with_their_window() -> None:
     boards, stage = Boards(), opened("hidden")
     boards.take(stage, board(1))
-    ended = after(counted(stage, by_itself=False), EndShow(), SETTLED)
+    ended = after(counted(stage, by_itself=True), EndShow(), SETTLED)
     assert boards.moved(stage, ended) == []
     assert boards.take(ended, board(2)) is None and boards.take(stage, board(3, "another")) is None
     assert boards.snapshot(ended, "results") == []
@@ -131,7 +161,7 @@ def test_a_process_withholds_until_every_release() -> None:
     assert not withheld
     withheld.heed(stage)
     assert withheld
-    released = after(counted(stage, by_itself=False), ReleaseResults(), SETTLED)
+    released = after(counted(stage, by_itself=True), ReleaseResults(), SETTLED)
     withheld.heed(released)
     assert not withheld
     hidden = after(released, open_voting(window_id="w2", visibility="hidden"), SETTLED)
