@@ -1,13 +1,17 @@
-"""The control room in a real Chromium: by keyboard alone, under a nervous finger, and blind."""
+"""The control room in a real Chromium: by keyboard alone, under a nervous finger, blind, and with a second person."""
 
 from __future__ import annotations
 
 import os
+import re
+import time
 from pathlib import Path
 
+import httpx
 import pytest
 from playwright.async_api import Browser, Locator, Page, expect
 
+from broadcast_sync.wire.times import iso
 from tests.e2e.conftest import Starter
 from tests.support.process import ROOT, ServerProcess
 
@@ -51,6 +55,17 @@ async def deliberately(page: Page, key: str, button: Locator) -> None:
 def logged(page: Page, name: str) -> Locator:
     """The lines of the cue log for cues of this name."""
     return page.get_by_test_id("log").locator("li", has=page.locator(".event", has_text=name))
+
+
+async def cue(server: ServerProcess, who: str, event: str, data: dict[str, object], **fields: object) -> None:
+    """A cue by HTTP from operator `who`1."""
+    [token] = server.tokens(1, role="control", sub=who)
+    async with httpx.AsyncClient() as http:
+        answer = await http.post(
+            f"{server.url}/control/cues", headers={"authorization": f"Bearer {token}"},
+            json={"event": event, "data": data, **fields},
+        )
+    assert answer.status_code == 200, answer.text
 
 
 async def test_a_whole_show_by_keyboard_alone(browser: Browser, start_server: Starter) -> None:
@@ -147,3 +162,56 @@ async def test_a_blind_desk_says_so_and_keeps_nothing_for_later(browser: Browser
     await expect(logged(page, "Act on stage")).to_have_count(1)
     assert await logged(page, "Extend").count() == 0
     assert await page.locator("#closes").inner_text() == closes
+
+async def test_armed_cues_are_shown_cancelled_and_taken_by_hand(browser: Browser, start_server: Starter) -> None:
+    server = start_server()
+    server.cue("SHOW_START", {"showId": "demo", "episode": 1})
+    at = iso(int((time.time() + 600) * 1000))
+    await cue(server, "jonas", "PERFORMANCE_START", {"contestantId": "c03"}, cueId="act", mode="arm", timestamp=at)
+    await cue(server, "jonas", "VOTING_OPEN", {"duration": 90}, cueId="lines", mode="arm", timestamp=at)
+    page = await console_of(browser, server)
+    act, lines = page.get_by_test_id("item-act"), page.get_by_test_id("item-lines")
+    await expect(act).to_contain_text("jonas1")
+    await expect(act.locator(".togo")).to_have_text(re.compile(r"^9:\d\d$|^10:00$"))
+    await expect(page.get_by_test_id("cue-VOTING_OPEN")).to_contain_text("Armed")
+
+    await keys(page, "u")  # to the first button of the rundown
+    take = page.get_by_test_id("take-act")
+    await expect(take).to_be_focused()
+    await deliberately(page, "Enter", take)
+    await expect(page.locator("#on-stage")).to_contain_text("On stage")
+    await expect(act).to_have_count(0)
+    cancel = page.get_by_test_id("cancel-lines")
+    await cancel.click()
+    await expect(cancel).to_have_attribute("data-guard", "ready")
+    await cancel.click()
+    await expect(lines).to_have_count(0)
+    await expect(page.get_by_test_id("rundown")).to_contain_text("No cue is armed")
+    await expect(page.get_by_test_id("state")).to_have_text("Idle")
+    assert page.faults == []  # type: ignore[attr-defined]  # set in console_of
+
+
+async def test_what_one_desk_asks_another_confirms(browser: Browser, start_server: Starter) -> None:
+    server = start_server()
+    server.cue("SHOW_START", {"showId": "demo", "episode": 1, "rehearsal": True})
+    server.cue("VOTING_OPEN", {"duration": 60})
+    mira, jonas = await console_of(browser, server), await console_of(browser, server, who="jonas", size=WIDE)
+    await expect(mira.get_by_test_id("rehearsal-mark")).to_be_visible()
+    await mira.get_by_test_id("extend").fill("600")
+    await keys(mira, "Escape", "x")
+
+    own, asked = mira.get_by_test_id("requests"), jonas.get_by_test_id("requests")
+    await expect(own).to_contain_text("another person must confirm")
+    await expect(own.get_by_role("button", name="Confirm")).to_have_count(0)
+    await expect(asked).to_contain_text("Extend by 10:00")
+    await expect(asked).to_contain_text("mira1")
+    await expect(asked.locator(".togo")).to_have_text(re.compile(r"^(0:[0-5]\d|1:00) left$"))
+    await expect(mira.get_by_test_id("cue-VOTING_EXTEND")).to_contain_text("Asked")
+    await shot(jonas, "control-wide")
+    await keys(jonas, "q")
+    await deliberately(jonas, "Enter", asked.get_by_role("button", name="Confirm"))
+    await expect(asked).to_contain_text("Nothing is asked")
+    await expect(mira.get_by_test_id("countdown")).to_have_text(re.compile(r"^1\d:\d\d$"))
+    await expect(logged(mira, "Extend").first).to_contain_text("Confirmed")
+    for page in (mira, jonas):
+        assert page.faults == []  # type: ignore[attr-defined]  # set in console_of
