@@ -386,11 +386,12 @@ class Node:
     def _report_director(self) -> DirectorReport:
         stage, now_ms = self.mirror.stage, self.clock.now_ms()
         if audience(stage) == "hidden":
-            return DirectorReport(None, None, None, self._watch.comparison, now_ms, embargoed=True)
+            return DirectorReport(None, None, None, self._watch.comparison, now_ms, embargoed=True, node=self.id)
         counted = self.publisher.counted(self._window_id())
         total = stage.results.total_votes if stage.results else counted.total_votes
         return DirectorReport(
-            counted.votes_per_second, total, self._watch.lag.votes, self._watch.comparison, now_ms, embargoed(stage)
+            counted.votes_per_second, total, self._watch.lag.votes, self._watch.comparison, now_ms, embargoed(stage),
+            self.id,
         )
 
     def _view_stage(self) -> StageView:

@@ -18,6 +18,7 @@ from broadcast_sync.wire.server import (
     ArmedInfo,
     ClockInfo,
     CueLogRow,
+    DirectorInfo,
     NodeInfo,
     PendingInfo,
     ReferenceInfo,
@@ -56,11 +57,16 @@ class DirectorReport(Struct, frozen=True):
     recount: str
     at_ms: int
     embargoed: bool = False
+    node: str = ""
 
     @property
     def public_total(self) -> int | None:
         """The votes of the window as everybody may know them."""
         return None if self.embargoed else self.total_votes
+
+    def info(self, now_ms: int) -> DirectorInfo | None:
+        """As the control room sees it at `now_ms`; None if there was no report."""
+        return DirectorInfo(self.node, max(0, now_ms - self.at_ms)) if self.at_ms else None
 
 
 class StageView(Struct, frozen=True):
@@ -204,6 +210,7 @@ class TallyReporter:
             nodes=nodes,
             clock=self._clock_info(),
             last_lateness_ms=last_lateness_ms(cues),
+            director=director.info(self._clock.now_ms()),
         )
 
 

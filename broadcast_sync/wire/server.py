@@ -403,9 +403,17 @@ class ClockInfo(Struct, frozen=True, rename="camel"):
     age_ms: int | None = None
 
 
+class DirectorInfo(Struct, frozen=True, rename="camel"):
+    """The node that directs the show, as it said `ageMs` ago; it says so each second."""
+
+    node: str
+    age_ms: int
+
+
 class Tally(Data, frozen=True):
     """`applied` is the share of all sockets sent `revision`, `acked` of those whose client has said that it has it;
-    `recount` is EQUAL, PENDING or DIFFERS. `lastLatenessMs` is that of the last cue taken, null before any.
+    `recount` is EQUAL, PENDING or DIFFERS. `lastLatenessMs` is that of the last cue taken, null before any; `director`
+    is null until one has reported.
 
     `state` is `voting` of the show; `legal` the cue events that would be accepted now; `ledger_lag` in votes. It,
     `votes_per_second` and `total_votes` are null while the counts of the window are hidden. `streams` is OK, ALARM
@@ -436,6 +444,7 @@ class Tally(Data, frozen=True):
     nodes: list[NodeInfo] = []
     clock: ClockInfo = ClockInfo(0.0, False)
     last_lateness_ms: int | None = None
+    director: DirectorInfo | None = None
 
 
 class CueLogRow(Struct, frozen=True, rename="camel"):

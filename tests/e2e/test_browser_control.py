@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import time
 from pathlib import Path
 
@@ -145,7 +146,7 @@ async def test_a_blind_desk_says_so_and_keeps_nothing_for_later(browser: Browser
     server.cue("SHOW_START", {"showId": "demo", "episode": 1})
     server.cue("VOTING_OPEN", {"duration": 300})
     page = await console_of(browser, server)
-    extend = page.get_by_test_id("cue-VOTING_EXTEND")
+    extend, notice = page.get_by_test_id("cue-VOTING_EXTEND"), page.get_by_test_id("notice")
     await expect(extend).to_be_enabled()
     closes = await page.locator("#closes").inner_text()
 
@@ -162,6 +163,19 @@ async def test_a_blind_desk_says_so_and_keeps_nothing_for_later(browser: Browser
     await expect(logged(page, "Act on stage")).to_have_count(1)
     assert await logged(page, "Extend").count() == 0
     assert await page.locator("#closes").inner_text() == closes
+
+    assert server.process is not None
+    os.kill(server.process.pid, signal.SIGSTOP)  # no answer, and no close either
+    try:
+        await keys(page, "x")
+        await expect(notice).to_contain_text("no answer", timeout=10_000)
+        await expect(page.get_by_test_id("blind")).to_be_visible()
+    finally:
+        os.kill(server.process.pid, signal.SIGCONT)
+    await expect(notice).to_contain_text("The log says", timeout=20_000)
+    await expect(logged(page, "Extend")).to_have_count(1)
+    assert page.faults == []  # type: ignore[attr-defined]  # set in console_of
+
 
 async def test_armed_cues_are_shown_cancelled_and_taken_by_hand(browser: Browser, start_server: Starter) -> None:
     server = start_server()

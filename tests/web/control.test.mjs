@@ -8,7 +8,7 @@ import { lights } from "../../clients/web/static/control/lights.js";
 import { GUARD_MS, HAMMER_MS, Outgoing, Presses } from "../../clients/web/static/control/press.js";
 import { items } from "../../clients/web/static/control/rundown.js";
 import { History, linePath, SPAN_S, topOf } from "../../clients/web/static/control/spark.js";
-import { ackWords, age, isRefused, lateness, outcome, refusalWords, share, toGo } from "../../clients/web/static/control/words.js";
+import { ackWords, age, foundWords, isRefused, lateness, outcome, refusalWords, share, toGo } from "../../clients/web/static/control/words.js";
 import { FakeTime, iso, stage } from "./fakes.mjs";
 
 const TALLY = { revision: 4, legal: ["VOTING_OPEN"], ledgerLag: 0, votesPerSecond: 0, recount: "EQUAL", degraded: false };
@@ -77,7 +77,9 @@ test("one cue of a kind is on its way; without an answer it keeps its id while t
   assert.equal(out.waits("VOTING_EXTEND"), true);
   assert.equal(out.begin("SHOW_END", "", 7), "id-2");
   out.unanswered("VOTING_EXTEND");
+  assert.deepEqual(out.lost, [["VOTING_EXTEND", "id-1"]]);
   assert.equal(out.begin("VOTING_EXTEND", "30", 7), "id-1");
+  assert.deepEqual(out.lost, []);
   out.unanswered("VOTING_EXTEND");
   assert.equal(out.begin("VOTING_EXTEND", "60", 7), "id-3");
   out.unanswered("VOTING_EXTEND");
@@ -167,6 +169,12 @@ test("an answer says what has become of the cue", () => {
   assert.equal(ackWords("VOTING_CLOSE", ack, "cancel"), "Close lines: cancelled.");
   assert.match(refusalWords("SHOW_END", { code: "CUE_REJECTED", message: "Close it first." }), /not taken. Close it first. \(CUE_REJECTED\)/);
   assert.match(refusalWords("SHOW_END", { code: "UNCONFIRMED" }), /no answer/);
+});
+
+test("the log tells of a cue whose answer was lost", () => {
+  const line = { event: "VOTING_EXTEND", outcome: "executed", revision: 3, latenessMs: 8100, mode: "take" };
+  assert.match(foundWords(line), /Extend: its answer was lost. The log says: Taken, revision 3, 8.1 s late/);
+  assert.match(foundWords({ ...line, outcome: "STALE_REVISION" }), /The log says: STALE_REVISION\.$/);
 });
 
 test("a line of the log is a refusal when its outcome is a code", () => {

@@ -107,7 +107,10 @@ buildFields();
 desk.build();
 keyboard.build();
 show.on("STATE_UPDATE", (state) => (season = state.season ?? null));
-show.on("TALLY", (tally) => tallyPanel.take(tally));
+show.on("TALLY", (tally) => {
+  tallyPanel.take(tally);
+  sender.heard(tally.cues);
+});
 show.on("change", render);
 tick();
 session.start();

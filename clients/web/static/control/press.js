@@ -82,6 +82,11 @@ export class Outgoing {
     this._cues.delete(name);
   }
 
+  /** The cues without an answer, as [name, cueId]. */
+  get lost() {
+    return [...this._cues].filter(([, cue]) => !cue.waits).map(([name, { cueId }]) => [name, cueId]);
+  }
+
   /** Nobody knows what became of it. */
   unanswered(name) {
     const last = this._cues.get(name);

@@ -1,5 +1,5 @@
 /** Cues on their way to the server: never without a connection, never twice, and each answer is said. */
-import { ackWords, refusalWords } from "./words.js";
+import { ackWords, foundWords, refusalWords } from "./words.js";
 
 export class Sender {
   /**
@@ -33,6 +33,16 @@ export class Sender {
   /** Takes, cancels or confirms the cue that waits under `cueId`. */
   answer(mode, { cueId, event }) {
     return this._send(`${mode}:${cueId}`, event, null, { mode, cueId });
+  }
+
+  /** The cue log has come: it knows what became of a cue whose answer was lost. */
+  heard(log) {
+    for (const [name, cueId] of this._outgoing.lost) {
+      const line = log.find((cue) => cue.cueId === cueId);
+      if (!line) continue;
+      this._outgoing.answered(name);
+      this._say(foundWords(line), "bad");
+    }
   }
 
   async _send(name, event, data, options) {

@@ -7,6 +7,7 @@ import { lateness, share } from "./words.js";
 
 const WIDTH = 240;
 const HEIGHT = 48;
+const WHO_SEES = { screens: "votes, not public", hidden: "votes, hidden" };
 
 export class TallyPanel {
   /** @param {() => number} now milliseconds, steady */
@@ -21,8 +22,9 @@ export class TallyPanel {
   }
 
   /** @param {import("../sdk/show.js").ShowState} state */
-  render({ tally, board }) {
+  render({ tally, board, window, resultsReleased }) {
     setText(byId("total"), number(tally ? tally.totalVotes : board?.totalVotes ?? 0));
+    setText(byId("total-unit"), WHO_SEES[embargo(window, resultsReleased)] ?? "votes");
     setText(byId("rate"), number(tally?.votesPerSecond));
     setText(byId("sockets"), number(tally?.sockets));
     bar("applied", tally?.applied);
@@ -69,6 +71,9 @@ export class TallyPanel {
     byId("spark").setAttribute("aria-label", `Votes a second in the last two minutes, at most ${count(Math.round(most))}`);
   }
 }
+
+/** Who may see the counts until the result is out; everybody by default. */
+const embargo = (window, released) => (released ? "public" : window?.visibility ?? "public");
 
 /** A count that may be kept back: an embargo leaves it out. */
 const number = (n) => (Number.isFinite(n) ? count(Math.round(n)) : "–");

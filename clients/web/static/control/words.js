@@ -42,6 +42,12 @@ export function refusalWords(event, refusal) {
   return `${name}: not taken. ${why} (${refusal.code})`;
 }
 
+/** What the cue log says of a cue whose answer was lost. */
+export function foundWords(cue) {
+  const late = cue.outcome === "executed" ? `, ${lateness(cue.latenessMs)}` : "";
+  return `${nameOf(cue.event)}: its answer was lost. The log says: ${outcome(cue)}${late}.`;
+}
+
 const OUTCOMES = {
   executed: "Taken", armed: "Armed", cancelled: "Cancelled", pending: "Asked", expired: "Expired",
 };

@@ -47,7 +47,7 @@ async def test_a_tally_is_made_of_all_living_nodes_and_the_director(valkey: Redi
     gone = NodeReport(1000, 1.0, CLOCK.now_ms() - 100_000)
     await valkey.hset(KEYS.nodes, mapping={"stale": msgspec.json.encode(stale), "gone": msgspec.json.encode(gone)})
     first, second = Console(valkey, "a", 30), Console(valkey, "b", 10)
-    director = DirectorReport(12.5, 345, 6, "EQUAL", CLOCK.now_ms())
+    director = DirectorReport(12.5, 345, 6, "EQUAL", CLOCK.now_ms() - 300, node="b")
     tasks = [
         asyncio.create_task(first.reporter.run()),
         asyncio.create_task(second.reporter.run()),
@@ -61,6 +61,9 @@ async def test_a_tally_is_made_of_all_living_nodes_and_the_director(valkey: Redi
     assert tally.nodes == [NodeInfo("a", 30, 0.5, 0.25, False, 1.2), NodeInfo("b", 10, 0.5, 0.25, True, 1.2)]
     assert first.reporter.last is tally
     assert (tally.votes_per_second, tally.ledger_lag, tally.recount) == (12.5, 6, "EQUAL")
+    assert tally.director is not None
+    assert tally.director.node == "b"
+    assert tally.director.age_ms >= 300
     assert await valkey.hget(KEYS.nodes, "gone") is None
     assert first.reporter.director.public_total == 345
     director = DirectorReport(12.5, 346, 6, "EQUAL", CLOCK.now_ms(), embargoed=True)  # for screens: consoles see it
@@ -84,7 +87,7 @@ async def test_without_the_engine_a_console_still_sees_its_own_node() -> None:
     console = Console(away, "a", 3)
     task = asyncio.create_task(console.reporter.run())
     tally = await console.tallies.get()
-    assert (tally.sockets, tally.degraded) == (3, True)
+    assert (tally.sockets, tally.degraded, tally.director) == (3, True, None)
     task.cancel()
     await away.aclose()
 
