@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from typing import Any
@@ -135,6 +136,31 @@ async def test_a_show_by_tcp(wrap: Callable[[bytes], bytes], open_port: Open, st
         writer.write(wrap(OPEN))
         assert (await hear(reader))[1][4] == 1
     assert (await store.load()).revision == 2
+
+
+async def test_what_is_for_later_is_armed_and_can_be_cancelled(open_port: Open, desk: Any, store: StageStore) -> None:
+    stack = await desk(await open_port())
+    stack.send(SHOW_START)
+    await stack.hear()
+    blind = await stack.ask("/broadcast-sync/arm/VOTING_OPEN", 3, "20:05:00:00", "duration", 60)
+    assert blind[1][:2] == ["VOTING_OPEN#3", "CUE_REJECTED"]  # the show has no timecode yet
+    await stack.ask(f"{CUE}TIMECODE_SET", 1, "rate", "25", "label", "20:00:00:00")
+    for label, code in (("25:61:61:45", "TIMECODE_INVALID"), ("20:05:00:25", "TIMECODE_INVALID")):
+        refused = await stack.ask("/broadcast-sync/arm/VOTING_OPEN", 3, label, "duration", 60)
+        assert refused[1][:2] == ["VOTING_OPEN#3", code]
+    armed = await stack.ask("/broadcast-sync/arm/VOTING_OPEN", 4, "20:05:00:00", "duration", 60)
+    assert armed[1][:2] == ["VOTING_OPEN#4", "armed"]
+    stack.send(bundle(time.time() + 600, message(f"{CUE}SHOW_END", 1)))
+    assert (await stack.hear())[1][:2] == ["SHOW_END#1", "armed"]
+    first, second = (await store.load()).armed
+    assert (first.cue_id, first.timecode, first.by) == ("VOTING_OPEN#4", "20:05:00:00", "osc:127.0.0.1")
+    assert second.cue_id == "SHOW_END#1" and 590_000 < second.at_ms - time.time() * 1000 <= 600_000
+    for event, take_no in (("VOTING_OPEN", 4), ("SHOW_END", 1)):
+        assert (await stack.ask(f"/broadcast-sync/cancel/{event}", take_no))[1][1] == "cancelled"
+    assert (await store.load()).armed == ()
+    stack.send(bundle(time.time() - 1, message(f"{CUE}SHOW_END", 2)))
+    late = await stack.hear()
+    assert late[1][:2] == ["SHOW_END#2", "taken"] and late[1][3] >= 1_000
 
 
 async def test_a_flood_costs_its_sender_alone(open_port: Open, desk: Any, store: StageStore) -> None:

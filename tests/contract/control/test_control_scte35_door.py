@@ -18,7 +18,7 @@ from broadcast_sync.show.signing import SIGNATURE_HEADER, TIMESTAMP_HEADER, sign
 from broadcast_sync.show.store import StageStore
 from broadcast_sync.tokens import Tokens
 from broadcast_sync.wire.client import CueMessage
-from tests.support.splices import OPPORTUNITY_START, SPLICE_INSERT, made
+from tests.support.splices import OPPORTUNITY_START, SPLICE_INSERT, at, made
 
 SECRET = b"0123456789abcdef0123456789abcdef"
 TOKENS = Tokens(Settings(), Ed25519PrivateKey.generate())
@@ -30,9 +30,15 @@ def bearer(role: str = "control") -> dict[str, str]:
 
 
 @pytest.fixture
-async def http(intake: CueIntake, clock: EngineClock) -> AsyncIterator[httpx.AsyncClient]:
+def shown() -> list[Stage]:
+    """What the node's live copy shows; the last one counts."""
+    return [Stage("default")]
+
+
+@pytest.fixture
+async def http(intake: CueIntake, clock: EngineClock, shown: list[Stage]) -> AsyncIterator[httpx.AsyncClient]:
     operators = Operators(TOKENS, SECRET, clock, Settings())
-    app = application(Splicing(ROWS, intake, operators, clock, lambda: Stage("default")).endpoints())
+    app = application(Splicing(ROWS, intake, operators, clock, lambda: shown[-1]).endpoints())
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as client:
         yield client
 
@@ -74,6 +80,23 @@ async def test_a_cancellation_of_nothing_is_refused(http: httpx.AsyncClient) -> 
     cancels = made((7).to_bytes(4, "big") + b"\xff", 0x05).hex()
     answer = await http.post("/control/scte35", content=cancels, headers=bearer())
     assert (answer.status_code, answer.json()["code"]) == (409, "CUE_REJECTED")
+
+
+async def test_with_the_streams_time_it_is_armed_and_its_cancellation_takes_it_back(
+    http: httpx.AsyncClient, intake: CueIntake, store: StageStore, shown: list[Stage]
+) -> None:
+    await intake.submit(CueMessage("SHOW_START", data={"showId": "demo", "episode": 1}), by="anna", received_ms=0)
+    path = f"/control/scte35?pts={0x072BD0050 - 60 * 90_000}"
+    armed = await http.post(path, content=OPPORTUNITY_START, headers=bearer())
+    again = await http.post(path, content=OPPORTUNITY_START, headers=bearer())
+    assert (armed.status_code, armed.json()["armed"], again.json()["replayed"]) == (200, True, True)
+    shown.append(await store.load())
+    [cue] = shown[-1].armed
+    assert (cue.cue_id, cue.event, cue.by) == ("scte35:4800008e:time_signal:34", "VOTING_OPEN", "splicer")
+    assert 55_000 < cue.at_ms - time.time() * 1000 <= 60_000
+    cancels = made(at(1), 0x06, descriptors=b"\2\x09CUEI" + bytes.fromhex("4800008eff")).hex()
+    assert (await http.post("/control/scte35", content=cancels, headers=bearer())).status_code == 200
+    assert (await store.load()).armed == ()
 
 
 def test_without_a_table_there_is_no_door(intake: CueIntake, clock: EngineClock) -> None:
