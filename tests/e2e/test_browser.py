@@ -42,6 +42,29 @@ async def press(page: Page, event: str, *, guarded: bool = False) -> None:
         await button.click()
 
 
+async def test_counts_for_screens_alone_are_on_the_screen_and_on_no_phone(
+    browser: Browser, start_server: Starter
+) -> None:
+    server = start_server(None, "--guests", "all")
+    server.cue("SHOW_START", {"showId": "demo", "episode": 1})
+    server.cue("VOTING_OPEN", {"duration": 600, "visibility": "hidden"})
+    screen = await page_of(browser, f"{server.url}/screen", 1920, 1080)
+    await expect(screen.get_by_test_id("row-c07")).to_be_visible()
+    await expect(screen.get_by_test_id("total")).to_be_hidden()
+    server.cue("VOTING_CLOSE")
+    await expect(screen.get_by_test_id("state")).to_contain_text("closed")
+    phone = await Viewer.open(server.url, token=server.tokens(1)[0])
+    await phone.expect("STATE_UPDATE", voting="CLOSED")
+    server.cue("VOTING_OPEN", {"duration": 600, "visibility": "screens"})
+    await phone.expect("VOTING_OPEN")
+    for number in range(3):
+        assert (await phone.vote(number, "c07"))["type"] == "VOTE_ACK"
+    await expect(screen.get_by_test_id("total")).to_contain_text("3")  # a guest's token of the role screen
+    await expect(screen.get_by_test_id("row-c07")).to_contain_text("100")
+    assert not phone.seen("LIVE_RESULTS") and not phone.seen("VOTE_UPDATE")
+    assert not screen.faults  # type: ignore[attr-defined]  # what its console said
+
+
 async def test_a_whole_show_on_all_three_pages(browser: Browser, start_server: Starter) -> None:
     server = start_server({"show.grace_s": 1}, "--guests", "all")
     token = server.run("token", "--role", "control").stdout.strip()

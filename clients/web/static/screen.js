@@ -212,6 +212,8 @@ function render() {
   byId("board").hidden = now !== "open" && now !== "closed";
   byId("reveal").hidden = now !== "reveal";
   totalAim = show.state.board?.totalVotes ?? 0;
+  // nothing is said of counts that are not told: 0 would be wrong
+  byId("votes-so-far").hidden = !show.state.board && (show.state.window?.visibility ?? "public") !== "public";
   renderTitle();
   renderStage();
   renderRows();
