@@ -14,6 +14,7 @@ from typing import Any, Final, NamedTuple, Protocol
 import msgspec
 import structlog
 from redis.asyncio import Redis
+from redis.exceptions import ResponseError
 
 from broadcast_sync.bus.connect import VALKEY_ERRORS, heed_cancellation
 from broadcast_sync.bus.keys import StageKeys
@@ -118,6 +119,7 @@ class BoardPublisher:
         self._history = History(0, 0)
         self._sent = Sent(0)
         self._beyond = False
+        self._blind = False
         self._totals: deque[tuple[int, int]] = deque(maxlen=RATE_SAMPLES)
 
     @property
@@ -171,7 +173,7 @@ class BoardPublisher:
         if not counting and (self._final or not self._totals):
             return False
         counts, turnout = await asyncio.gather(
-            self._tallies.tallies(window.window_id), self._tallies.turnout(window.window_id)
+            self._tallies.tallies(window.window_id), self._turnout(window.window_id)
         )
         made = self._make(window, counts, turnout, at_ms)
         if made is None:
@@ -205,6 +207,18 @@ class BoardPublisher:
             log.warning("history_lost", window=window.window_id, error=str(error))
         self._window_id = window.window_id
 
+    async def _turnout(self, window_id: str) -> Turnout | None:
+        """None if its keys are broken: that costs the board these figures, and nothing else."""
+        try:
+            found = await self._tallies.turnout(window_id)
+        except ResponseError as error:
+            if not self._blind:
+                log.error("turnout_unreadable", window=window_id, error=str(error))
+            self._blind = True
+            return None
+        self._blind = False
+        return found
+
     async def _next_slot(self) -> int:
         now = self._clock.now_ms()
         slot = (now // self._interval_ms + 1) * self._interval_ms
@@ -216,7 +230,7 @@ class BoardPublisher:
     # --- a board ----------------------------------------------------------------------------------------------
 
     def _make(
-        self, window: Window, counts: Mapping[str, int], turnout: Turnout, at_ms: int
+        self, window: Window, counts: Mapping[str, int], turnout: Turnout | None, at_ms: int
     ) -> tuple[Board, list[Sample]] | None:
         """The board, and what it adds to the history; None if it has more votes than can be shown exactly."""
         try:

@@ -150,6 +150,16 @@ async def test_votes_by_type_and_voters_go_out(scene: Scene, heard: Heard) -> No
     assert (data["breakdown"], data["uniqueVoters"]) == ({"free": 6, "paid": 1}, 3)
 
 
+async def test_a_broken_turnout_costs_its_own_figures_and_no_board(scene: Scene, heard: Heard) -> None:
+    await scene.client.set(ShardKeys(ORG, 1).voters(scene.window_id), "rubbish")
+    with capture_logs() as logs:
+        boards = publisher(scene)
+        assert await boards.tick(OPENS_MS + 2_000) and await boards.tick(OPENS_MS + 3_000)
+    assert [line["event"] for line in logs] == ["turnout_unreadable"]
+    data = data_of(await heard.next())
+    assert data["totalVotes"] == 7 and not {"breakdown", "uniqueVoters"} & data.keys()
+
+
 async def test_a_new_director_carries_on_with_the_history(scene: Scene, heard: Heard) -> None:
     """It knows what was there before it came, in the engine's bounded list; what is not of this window it leaves."""
     first = publisher(scene)
