@@ -55,6 +55,7 @@ from broadcast_sync.operations.guests import Guests, check_guests
 from broadcast_sync.operations.health import EngineVersions, Health, Status
 from broadcast_sync.operations.keys import Keys
 from broadcast_sync.operations.openapi import OpenApi
+from broadcast_sync.operations.schedule import Job, Schedule
 from broadcast_sync.operations.tally import (
     DirectorReport,
     NodeReport,
@@ -127,7 +128,7 @@ from voting.ledger.watch import LedgerWatch
 from voting.rebuild import commands as rebuilding
 from voting.receipts.issuer import ReceiptIssuer
 from voting.wallet import commands as wallets
-from voting.wallet.sweep import WalletSweep
+from voting.wallet.sweep import INTERVAL_S, WalletSweep
 from voting.wallet.wallet import Wallet
 
 VERSION: Final = version("broadcast-sync")
@@ -217,7 +218,7 @@ class Node:
                 voider.run,
                 self.cue_log.run,
                 lambda: self._watch.run(self._window_id),
-                self._sweep.run,
+                Schedule(Job("wallet-sweep", INTERVAL_S, self._sweep.sweep)).run,
                 lambda: report_as_director(valkey, keys, self.clock, self._report_director),
                 releases.run,
                 ballots.run,

@@ -74,6 +74,6 @@ def _object(body: bytes) -> dict[str, Any]:
         found = msgspec.json.decode(body, type=dict[str, Any])
     except msgspec.DecodeError:
         raise ValueError("the answer is not that of a broadcast-sync server") from None
-    if found.keys().isdisjoint(("code", "cueId", "rundown")):
+    if found.keys().isdisjoint(("code", "cueId", "rundown", "state")):
         raise ValueError("the answer is not that of a broadcast-sync server")
     return found

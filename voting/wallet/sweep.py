@@ -1,27 +1,22 @@
-"""Ends the bundles that have expired in wallets that nobody touches, so that the journal says so. A director's duty."""
+"""Ends the bundles that have expired in wallets that nobody touches, so that the journal says so. A director's job."""
 
 from __future__ import annotations
 
-import asyncio
 from typing import Final
 
-import structlog
-
-from broadcast_sync.bus.connect import VALKEY_ERRORS, heed_cancellation
 from broadcast_sync.clock import Clock
 from voting.ledger.entries import moment
-from voting.ledger.store import OUTAGE, Pool, statement
+from voting.ledger.store import Pool, statement
 from voting.wallet.journal import PACKAGE
 from voting.wallet.wallet import Wallet
 
 INTERVAL_S: Final = 300.0
+"""Between two sweeps; an outage costs one."""
 AFTER_MS: Final = 120_000
 """How long after its end a bundle is looked for: no ballot that arrived before it is under way any more."""
 BACK_MS: Final = 30 * 86_400_000
 """How far back a sweep looks; no outage of the director lasts longer."""
 PAGE: Final = 500
-
-_log = structlog.get_logger()
 
 
 class WalletSweep:
@@ -33,16 +28,6 @@ class WalletSweep:
         self._pool = pool
         self._organisation = organisation
         self._clock = clock
-
-    async def run(self) -> None:
-        """Sweeps now and then, until cancelled; an outage costs a sweep."""
-        while True:
-            heed_cancellation()
-            try:
-                await self.sweep()
-            except (*OUTAGE, *VALKEY_ERRORS) as error:
-                _log.warning("wallet_sweep_failed", error=repr(error))
-            await asyncio.sleep(INTERVAL_S)
 
     async def sweep(self) -> int:
         """Goes through all of them once; returns their number. Engine errors pass through."""
