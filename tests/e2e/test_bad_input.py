@@ -122,7 +122,7 @@ async def test_cues_that_do_not_fit_change_nothing(open_server: ServerProcess) -
         ({"event": "VOTING_OPEN", "data": {"duration": 60}}, "CUE_REJECTED"),
         ({"event": "SHOW_START", "data": {"showId": "demo", "episode": 1}}, "CUE_REJECTED"),
         ({"event": "SHOW_END"}, "CUE_REJECTED"),
-        ({"event": "RESULTS_RELEASE"}, "CUE_REJECTED"),
+        ({"event": "RESULTS_RELEASE", "mode": "confirm"}, "CUE_REJECTED"),
         ({"event": "PERFORMANCE_END", "data": {"contestantId": "c01"}}, "CUE_REJECTED"),
         ({"event": "PERFORMANCE_START", "data": {"contestantId": "c99", "songName": "x"}}, "CUE_REJECTED"),
         ({"event": "PERFORMANCE_START", "data": {"contestantId": 3}}, "BAD_MESSAGE"),
