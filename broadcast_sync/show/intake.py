@@ -92,6 +92,8 @@ class CueIntake:
         """The cue's answer; None if another commit came first."""
         now_ms = self._clock.now_ms()
         plan = await self._planner.plan(asked, stage, make, now_ms)
+        if plan.outcome == "armed":
+            await self._not_taken(asked, stage)
         decision = decide(stage, plan.command, now_ms)
         await self._execution.prepare(stage, decision.stage)
         asked.judged_at(decision.stage)
@@ -119,17 +121,21 @@ class CueIntake:
     async def _answered(self, asked: Asked, stage: Stage) -> CueAck | None:
         """The first answer to this cue, if it has been given."""
         cue = asked.cue
-        scope = scope_for(cue.event, cue.data, stage)
-        modes = [cue.mode]
-        if cue.mode == "take" and cue.timecode is not None and armed_cue(stage, asked.cue_id) is not None:
-            modes = ["arm"]  # a label to come has armed it
-        elif cue.mode == "take" and armed_cue(stage, asked.cue_id) is not None:
-            return None  # armed again since it was taken last
-        for mode in modes:
-            first = await self._store.first_answer(answer_key(scope, mode, asked.cue_id))
-            if first is not None:
-                return _replay(asked, first)
-        return None
+        mode: str = cue.mode
+        if mode == "take" and armed_cue(stage, asked.cue_id) is not None:
+            if cue.timecode is None:
+                return None
+            mode = "arm"  # a label to come has armed it
+        key = answer_key(scope_for(cue.event, cue.data, stage), mode, asked.cue_id)
+        first = await self._store.first_answer(key)
+        return None if first is None else _replay(asked, first)
+
+    async def _not_taken(self, asked: Asked, stage: Stage) -> None:
+        """Raises Refusal CUE_REJECTED if the cueId has been taken: a repeat of that cue, still under way, must not take
+        what is armed under it."""
+        key = answer_key(scope_for(asked.cue.event, asked.cue.data, stage), "take", asked.cue_id)
+        if await self._store.first_answer(key) is not None:
+            raise Refusal("CUE_REJECTED", f"{asked.cue_id} has been used; use a new cueId.")
 
     async def _log_refusal(self, asked: Asked, refusal: Refusal) -> None:
         log.info("cue_refused", cue=asked.cue.event, cue_id=asked.cue_id, by=asked.by, code=refusal.code)

@@ -103,6 +103,9 @@ class Planner:
             return self._confirmation(asked, stage, make, now_ms)
         armed = armed_cue(stage, asked.cue_id) if cue.mode == "take" else None
         if armed is not None:
+            due_ms = None if cue.timecode is None else _due_ms(cue, stage, now_ms)
+            if due_ms is not None and due_ms > now_ms:
+                raise Refusal("CUE_REJECTED", f"{armed.cue_id} is armed for {iso(armed.at_ms)}; cancel it first.")
             command: Command = TakeArmed(armed.cue_id, make(stage, now_ms))
             return Plan(command, message=f"armed by {armed.by}, taken by hand", data=armed.data)
         due_ms = _due_ms(cue, stage, now_ms)

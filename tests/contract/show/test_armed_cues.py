@@ -154,6 +154,20 @@ async def test_a_cue_with_a_label_to_come_is_armed_and_may_be_taken_by_hand(room
     assert (await room.cue("PERFORMANCE_START", cue_id="sing")).replayed
 
 
+async def test_a_cue_id_that_was_taken_is_not_armed_and_one_of_a_rundown_waits_for_its_frame(room: Room) -> None:
+    await room.cue("TIMECODE_SET", {"rate": "25", "label": "20:00:00:00"}, cue_id="clock")
+    await room.cue("PERFORMANCE_START", {"contestantId": "c01"}, cue_id="sing")
+    at = iso(room.clock.now_ms() + 60_000)
+    used = await room.refused("PERFORMANCE_START", {"contestantId": "c01"}, cue_id="sing", mode="arm", timestamp=at)
+    assert "has been used" in used.message
+    await room.arm("bow", "PERFORMANCE_END", None, 60_000)
+    again = await room.cue("PERFORMANCE_END", cue_id="bow", timecode="20:02:00:00")
+    assert again.armed and again.replayed
+    await room.valkey.delete(f"{room.keys.acks}:demo:1:arm:bow")  # a rundown leaves none
+    assert "is armed for" in (await room.refused("PERFORMANCE_END", cue_id="bow", timecode="20:02:00:00")).message
+    assert len((await room.store.load()).armed) == 1
+
+
 @pytest.mark.parametrize("step", ["before the gates", "before the commit", "after the commit"])
 async def test_a_director_killed_at_any_step_takes_it_once(room: Room, step: str) -> None:
     room.window.die_at = step
