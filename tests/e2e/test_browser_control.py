@@ -48,6 +48,7 @@ async def keys(page: Page, *each: str) -> None:
 
 async def deliberately(page: Page, key: str, button: Locator) -> None:
     """The key of a guarded cue, and again once its guard is up."""
+    await expect(button).to_be_visible()
     await page.keyboard.press(key)
     await expect(button).to_have_attribute("data-guard", "ready")
     await page.keyboard.press(key)
@@ -148,6 +149,7 @@ async def test_a_blind_desk_says_so_and_keeps_nothing_for_later(browser: Browser
     page = await console_of(browser, server)
     extend, notice = page.get_by_test_id("cue-VOTING_EXTEND"), page.get_by_test_id("notice")
     await expect(extend).to_be_enabled()
+    await expect(page.get_by_test_id("sockets")).to_have_text("1")
     closes = await page.locator("#closes").inner_text()
 
     server.kill()
@@ -177,7 +179,9 @@ async def test_a_blind_desk_says_so_and_keeps_nothing_for_later(browser: Browser
     assert page.faults == []  # type: ignore[attr-defined]  # set in console_of
 
 
-async def test_armed_cues_are_shown_cancelled_and_taken_by_hand(browser: Browser, start_server: Starter) -> None:
+async def test_armed_cues_are_taken_by_hand_and_cancelled_and_a_season_goes_on(
+    browser: Browser, start_server: Starter
+) -> None:
     server = start_server()
     server.cue("SHOW_START", {"showId": "demo", "episode": 1})
     at = iso(int((time.time() + 600) * 1000))
@@ -189,6 +193,11 @@ async def test_armed_cues_are_shown_cancelled_and_taken_by_hand(browser: Browser
     await expect(act.locator(".togo")).to_have_text(re.compile(r"^9:\d\d$|^10:00$"))
     await expect(page.get_by_test_id("cue-VOTING_OPEN")).to_contain_text("Armed")
 
+    await keys(page, "v")
+    await expect(page.get_by_test_id("void-ids")).to_be_focused()
+    await expect(page.get_by_test_id("notice")).to_contain_text("not filled in")
+    await keys(page, "Escape")
+    await expect(page.get_by_test_id("seldom")).to_be_hidden()
     await keys(page, "u")  # to the first button of the rundown
     take = page.get_by_test_id("take-act")
     await expect(take).to_be_focused()
@@ -202,6 +211,15 @@ async def test_armed_cues_are_shown_cancelled_and_taken_by_hand(browser: Browser
     await expect(lines).to_have_count(0)
     await expect(page.get_by_test_id("rundown")).to_contain_text("No cue is armed")
     await expect(page.get_by_test_id("state")).to_have_text("Idle")
+
+    await page.get_by_test_id("ruleset").fill("hybrid")
+    await page.get_by_test_id("visibility").select_option("screens")
+    await keys(page, "Escape", "o")
+    slot = page.get_by_test_id("slot")
+    await expect(slot).to_have_text("Slot 1 of 75, lines open")
+    await expect(page.locator("#total-unit")).to_have_text("votes, not public")
+    await deliberately(page, "n", page.get_by_test_id("cue-ADVANCE_SLOT"))
+    await expect(slot).to_have_text("Slot 2 of 75, lines open", timeout=20_000)
     assert page.faults == []  # type: ignore[attr-defined]  # set in console_of
 
 

@@ -130,6 +130,9 @@ test("the server's tally says what fits, unless it is of an older revision", () 
   assert.deepEqual([...legalCues(on)], ["VOTING_OPEN"]);
   const newer = legalCues({ ...on, revision: 5 });
   assert.deepEqual([...newer].sort(), ["PERFORMANCE_START", "VOTING_CLOSE", "VOTING_EXTEND"]);
+  const season = { slot: 1, slots: 75, status: "voting" };
+  assert.equal(legalCues({ ...on, revision: 5, season }).has("ADVANCE_SLOT"), true);
+  assert.equal(legalCues({ ...on, revision: 5, season: { ...season, status: "locked" } }).has("ADVANCE_SLOT"), false);
   assert.deepEqual([...legalCues({ ...on, revision: 5, show: null })], ["SHOW_START"]);
 });
 
@@ -200,7 +203,7 @@ test("a light knows good, wait and wrong, and is dark when it knows nothing", ()
   assert.deepEqual(light(TALLY, "director"), ["dark", "–"]);
   assert.deepEqual(light(TALLY, "recount"), ["good", "Equal"]);
   assert.deepEqual(light({ ...TALLY, recount: "DIFFERS" }, "recount"), ["bad", "Differs"]);
-  assert.deepEqual(light({ ...TALLY, streams: "ALARM" }, "streams"), ["wait", "Half full"]);
+  assert.deepEqual(light({ ...TALLY, streams: "ALARM" }, "streams"), ["wait", "Filling"]);
   assert.deepEqual(light({ ...TALLY, clock: { offsetMs: -3.4, healthy: true } }, "clock"), ["good", "−3 ms"]);
   assert.deepEqual(light({ ...TALLY, clock: { offsetMs: 400, healthy: false } }, "clock"), ["bad", "+400 ms"]);
   assert.deepEqual(light({ ...TALLY, degraded: true }, "engine"), ["bad", "Cut off"]);

@@ -2,7 +2,7 @@
 import { BroadcastSync } from "./sdk/index.js";
 import { byId, clockText, el, setText, titles } from "./page.js";
 import { legalCues } from "./control/cues.js";
-import { Desk } from "./control/desk.js";
+import { Desk, showSeldom } from "./control/desk.js";
 import { buildFields, renderFields } from "./control/fields.js";
 import { Guards } from "./control/guard.js";
 import { Keyboard } from "./control/keyboard.js";
@@ -35,7 +35,7 @@ const lists = new Lists(show, guards, sender, speak);
 const tallyPanel = new TallyPanel(now);
 const link = new Link(show, now);
 const session = new Session(show, { preview, say });
-const keyboard = new Keyboard({ press: (event) => desk.press(event), drop: () => guards.drop() });
+const keyboard = new Keyboard({ press: (event) => desk.press(event), drop });
 let noticeTimer = 0;
 let season = null;
 
@@ -47,6 +47,12 @@ function say(words, kind) {
   const close = el("button", { type: "button", onclick: () => (box.hidden = true) }, "Dismiss");
   box.replaceChildren(el("span", {}, words), ...(kind === "bad" ? [close] : []));
   if (kind === "good") noticeTimer = setTimeout(() => (box.hidden = true), SAID_MS);
+}
+
+/** Escape: nothing is lifted, nothing lies over the desk. */
+function drop() {
+  guards.drop();
+  showSeldom(false);
 }
 
 function speak(words) {
@@ -79,7 +85,7 @@ function renderTime() {
 }
 
 function render() {
-  const legal = legalCues(show.state);
+  const legal = legalCues({ ...show.state, season });
   const live = preview || sender.live;
   renderNow();
   renderTime();

@@ -61,15 +61,16 @@ export function requestWords(event, data = {}) {
 
 /**
  * The cues that fit, as the server said in its tally; until one came for this revision, as the state tells.
- * @param {import("../sdk/show.js").ShowState} state
+ * @param {import("../sdk/show.js").ShowState & {season?: {status: string} | null}} state
  * @returns {Set<string>}
  */
-export function legalCues({ tally, show, voting, performance, window, resultsReleased, revision }) {
+export function legalCues({ tally, show, voting, performance, window, resultsReleased, revision, season = null }) {
   if (tally && tally.revision >= revision) return new Set(tally.legal);
   if (!show) return new Set(["SHOW_START"]);
   const legal = new Set([performance ? "PERFORMANCE_END" : "PERFORMANCE_START"]);
   if (voting === "OPEN") ["VOTING_EXTEND", "VOTING_CLOSE"].forEach((cue) => legal.add(cue));
   if (voting === "IDLE" || voting === "CLOSED") ["VOTING_OPEN", "SHOW_END"].forEach((cue) => legal.add(cue));
+  if (season?.status === "voting") legal.add("ADVANCE_SLOT");
   if (voting === "CLOSED" && window && !resultsReleased) legal.add("RESULTS_RELEASE");
   return legal;
 }

@@ -1,9 +1,15 @@
 /** The cue buttons: only what fits can be pressed, by finger or by key, and each says what has become of it. */
-import { el } from "../page.js";
+import { byId, el } from "../page.js";
 import { CUES, question } from "./cues.js";
 import { dataOf, firstField } from "./fields.js";
 import { cueButton, tell } from "./guard.js";
 import { toGo } from "./words.js";
+
+/** The shelf of what is seldom given lies over the lists, so that no cue button moves. */
+export function showSeldom(shown) {
+  byId("seldom").hidden = !shown;
+  byId("seldom-open").setAttribute("aria-expanded", String(shown));
+}
 
 export class Desk {
   /**
@@ -23,6 +29,8 @@ export class Desk {
   }
 
   build() {
+    byId("seldom-open").addEventListener("click", () => showSeldom(byId("seldom").hidden));
+    byId("seldom-close").addEventListener("click", () => showSeldom(false));
     for (const slot of document.querySelectorAll(".slot")) {
       const event = slot.dataset.cue;
       const { name, key, guarded } = CUES[event];
@@ -43,11 +51,7 @@ export class Desk {
   press(event) {
     const button = this._buttons.get(event);
     if (button.hidden || button.disabled) return;
-    const shelf = button.closest("details");
-    if (shelf) { // its key works from outside, and what it asks must be seen
-      shelf.open = true;
-      shelf.scrollIntoView({ block: "nearest" });
-    }
+    if (button.closest("#seldom")) showSeldom(true); // its key works from outside, and what it asks must be seen
     const data = dataOf(event, this._show.state);
     if (data === null) return this._incomplete(event);
     const ask = CUES[event].guarded ? this._question(event, data) : null;

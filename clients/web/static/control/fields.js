@@ -58,7 +58,7 @@ export function dataOf(event, { performance }) {
     case "PERFORMANCE_END":
       return { contestantId: performance?.contestantId };
     case "VOTING_OPEN":
-      return complete({ duration: number("duration"), ...optional("ruleset", "ruleset") });
+      return complete({ duration: number("duration"), ...optional("ruleset", "ruleset"), ...optional("visibility", "visibility") });
     case "VOTING_EXTEND":
       return complete({ seconds: number("extend") });
     case "TIMECODE_SET":

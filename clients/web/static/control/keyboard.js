@@ -6,7 +6,7 @@ import { eventOf, isTyping, keyOf, PLACES } from "./keys.js";
 const KEYS_OFF = "broadcast-sync.control.keys-off";
 
 export class Keyboard {
-  /** @param {{press: (event: string) => void, drop: () => void}} desk `drop` lets a lifted guard fall */
+  /** @param {{press: (event: string) => void, drop: () => void}} desk `drop` lets a lifted guard fall, and what lies over the desk */
   constructor(desk) {
     this._desk = desk;
     this._dialog = byId("help");

@@ -9,7 +9,7 @@ const LAG_S = 2;
 const LAG_LEAST = 200;
 
 const RECOUNT = { EQUAL: ["good", "Equal"], PENDING: ["wait", "Pending"], DIFFERS: ["bad", "Differs"] };
-const STREAMS = { OK: ["good", "Room"], ALARM: ["wait", "Half full"], FULL: ["bad", "Full"] };
+const STREAMS = { OK: ["good", "Room"], ALARM: ["wait", "Filling"], FULL: ["bad", "Full"] };
 const DARK = ["dark", "–"];
 
 /**
@@ -32,7 +32,7 @@ function engine(tally) {
   if (!tally) return DARK;
   const cutOff = (tally.nodes ?? []).filter((node) => node.degraded).length;
   if (tally.degraded) return ["bad", "Cut off"];
-  return cutOff ? ["wait", `${count(cutOff)} cut off`] : ["good", "Connected"];
+  return cutOff ? ["wait", `${count(cutOff)} cut off`] : ["good", "Up"];
 }
 
 function director(about) {

@@ -23,7 +23,7 @@ export class TallyPanel {
 
   /** @param {import("../sdk/show.js").ShowState} state */
   render({ tally, board, window, resultsReleased }) {
-    setText(byId("total"), number(tally ? tally.totalVotes : board?.totalVotes ?? 0));
+    setText(byId("total"), number(tally ? tally.totalVotes : board?.totalVotes));
     setText(byId("total-unit"), WHO_SEES[embargo(window, resultsReleased)] ?? "votes");
     setText(byId("rate"), number(tally?.votesPerSecond));
     setText(byId("sockets"), number(tally?.sockets));
