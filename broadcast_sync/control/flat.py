@@ -72,10 +72,10 @@ class FlatTally(Struct, frozen=True):
 
 
 def flat(tally: Tally, stage: Stage, now_ms: int) -> FlatTally:
-    """`tally`, with the time that is left at `now_ms`."""
+    """`tally`, which is made once a second, with the state and the time left as they are at `now_ms`."""
     show, window = stage.show, stage.window if stage.voting == "OPEN" else None
     made: dict[str, Any] = {
-        "state": tally.state,
+        "state": stage.voting,
         "remaining_s": remaining_s(window.closes_ms, now_ms) if window else 0,
         "closes_at": iso(window.closes_ms) if window else "",
         "show": show.show_id if show else "",
