@@ -314,6 +314,21 @@ async def test_what_was_bought_is_cast_and_accounted_for(house: House) -> None:
     assert (await house.get("current_episode")).json()["data"]["user_voting_status"]["paid_votes_cast"] == 4
 
 
+async def test_what_was_bought_in_one_millisecond_stands_as_it_was_bought(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await house.open()
+    now_ms = house.clock.now_ms()
+    monkeypatch.setattr(EngineClock, "now_ms", lambda clock: now_ms)
+    orders = [f"order-{number}" for number in range(5)]
+    for order in orders:
+        await house.wallet.credit("anna", "paid", 1, order)
+    await house.cast({"contestant_id": "c02"})
+    await house.write(1)
+    data = (await house.get("vote_balance")).json()["data"]
+    assert [one["order_number"] for one in data["recent_purchases"]] == orders[::-1]
+
+
 async def test_a_result_is_there_once_it_is_released_and_stays(house: House) -> None:
     await house.open()
     await house.cast({"contestant_id": "c02", "vote_count": 3})
