@@ -13,6 +13,7 @@ from redis.asyncio import Redis
 from broadcast_sync.bus.connect import connect
 from tests.support.engines import RunningEngines, run_engines
 from voting.ledger.migrate import migrate
+from voting.ledger.store import Pool, open_pool
 
 TEMPLATE = "migrated"
 
@@ -62,3 +63,11 @@ async def postgres_url(engines: RunningEngines, template: str) -> AsyncIterator[
     yield engines.database(name)
     await maintenance.execute(f"DROP DATABASE {name} WITH (FORCE)")
     await maintenance.close()
+
+
+@pytest.fixture
+async def pool(postgres_url: str) -> AsyncIterator[Pool]:
+    """Connections to the test's database."""
+    pool = await open_pool(postgres_url)
+    yield pool
+    await pool.close()

@@ -14,10 +14,10 @@ from broadcast_sync.bus.keys import ShardKeys
 from broadcast_sync.bus.scripts import Script
 from broadcast_sync.errors import Refusal, SettingsError
 from broadcast_sync.settings import Settings
-from broadcast_sync.show.model import Ruleset, Show, Stage, Window
-from broadcast_sync.wire.server import ContestantInfo
+from broadcast_sync.show.model import Ruleset, Stage, Window
 from voting.ballot.library import library
 from voting.ballot.ruleset import CapRule, RulesetData, thaw
+from voting.ledger.entries import Opened
 
 
 class ShardFence(Struct, frozen=True):
@@ -37,36 +37,6 @@ class Turnout(Struct, frozen=True):
 
     types: dict[str, int]
     voters: int
-
-
-class Opened(Struct, frozen=True, rename="camel"):
-    """What the ledger is told of a window before its first ballot: `d` of the stream's k=o entry."""
-
-    show_id: str
-    episode: int
-    episode_ref: int
-    opens_ms: int
-    closes_ms: int
-    hard_closes_ms: int
-    ruleset: str
-    rules_hash: str
-    rules: dict[str, object]
-    contestants: tuple[ContestantInfo, ...]
-    canonical: str = ""
-    timezone: str = "UTC"
-    round: int = 0
-    season: str = ""
-    rehearsal: bool = False
-    visibility: str = "public"
-
-    @classmethod
-    def of(cls, show: Show, window: Window, season: str = "") -> Opened:
-        rules = window.ruleset
-        return cls(
-            show.show_id, show.episode, show.episode_ref, window.opens_ms, window.closes_ms, window.hard_closes_ms,
-            rules.name, rules.hash, rules.rules, window.contestants, rules.canonical, show.timezone, window.round,
-            season, show.rehearsal, window.visibility,
-        )
 
 
 def season_of(stage: Stage) -> str:

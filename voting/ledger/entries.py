@@ -15,6 +15,7 @@ from uuid import UUID
 import msgspec
 from msgspec import Meta, Struct
 
+from broadcast_sync.show.model import Show, Window
 from broadcast_sync.wire.server import ContestantInfo
 
 _START: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -46,7 +47,7 @@ class StreamId(NamedTuple):
 
 
 class Opened(Struct, frozen=True, rename="camel"):
-    """A window as the opening script wrote it down, before any of its ballots. Times are Unix milliseconds."""
+    """What the ledger is told of a window before its first ballot: `d` of k=o. Times are Unix milliseconds."""
 
     show_id: str
     episode: int
@@ -64,6 +65,16 @@ class Opened(Struct, frozen=True, rename="camel"):
     season: str = ""
     rehearsal: bool = False
     visibility: str = "public"
+
+    @classmethod
+    def of(cls, show: Show, window: Window, season: str = "") -> Opened:
+        """As the gates write it down when they open."""
+        rules = window.ruleset
+        return cls(
+            show.show_id, show.episode, show.episode_ref, window.opens_ms, window.closes_ms, window.hard_closes_ms,
+            rules.name, rules.hash, rules.rules, window.contestants, rules.canonical, show.timezone, window.round,
+            season, show.rehearsal, window.visibility,
+        )
 
 
 _opened: Final = msgspec.json.Decoder(Opened)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +27,6 @@ from voting.ballot.gates import Gates, Turnout
 from voting.ballot.intake import BallotIntake
 from voting.ledger.entries import VoidReason, moment
 from voting.ledger.recount import recount, tallied
-from voting.ledger.store import open_pool
 from voting.ledger.voids import find_votes, void_votes
 from voting.ledger.watch import LedgerWatch
 from voting.ledger.writer import LedgerWriter
@@ -120,13 +118,6 @@ async def made(valkey: Redis, pool: Any, ruleset: str) -> Scene:
     scene = Scene(valkey, pool, ref, ruleset)
     await scene.begin()
     return scene
-
-
-@pytest.fixture
-async def pool(postgres_url: str) -> AsyncIterator[Any]:
-    pool = await open_pool(postgres_url)
-    yield pool
-    await pool.close()
 
 
 @pytest.fixture

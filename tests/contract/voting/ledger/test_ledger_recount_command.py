@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -21,20 +20,12 @@ from tests.support.ledger import ORG, AlwaysHeld, cast, ledger_ids, open_window,
 from voting.ledger.commands import compare_window, migrate, recount
 from voting.ledger.lag import lag
 from voting.ledger.service import LedgerService
-from voting.ledger.store import open_pool
 from voting.ledger.watch import LedgerWatch
 from voting.ledger.writer import LedgerWriter
 
 app = typer.Typer()
 app.command("recount")(recount)
 app.command("migrate")(migrate)
-
-
-@pytest.fixture
-async def pool(postgres_url: str) -> AsyncIterator[Any]:
-    pool = await open_pool(postgres_url)
-    yield pool
-    await pool.close()
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from typing import Any
 
 import asyncpg
@@ -16,16 +15,8 @@ from tests.support.ballots import FakeSession, vote
 from tests.support.ledger import ORG
 from tests.support.wallets import HOUR_MS, House
 from voting.ledger.entries import EntryError
-from voting.ledger.store import open_pool
 from voting.wallet.sweep import WalletSweep
 from voting.wallet.wallet import LOTS_MAX, Balance
-
-
-@pytest.fixture
-async def pool(postgres_url: str) -> AsyncIterator[Any]:
-    pool = await open_pool(postgres_url)
-    yield pool
-    await pool.close()
 
 
 @pytest.fixture
