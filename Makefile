@@ -32,7 +32,7 @@ test: setup browser clients ## all tests: unit, contract (real engines), end to 
 unit: setup ## the pure tests only
 	$(BIN)/python -m pytest tests/unit
 
-screenshots: setup browser ## new pictures of the pages in docs/img
+screenshots: setup browser clients ## new pictures of the pages in docs/img
 	SCREENSHOTS=docs/img $(BIN)/python -m pytest tests/e2e/test_browser.py tests/e2e/test_browser_control.py
 
 lint: setup ## ruff, mypy --strict, import-linter
@@ -63,7 +63,7 @@ load: setup ## load on a running server, for example make load ARGS="--sockets 5
 config: setup ## the settings in force
 	@$(BIN)/broadcast-sync config
 
-# Other people's clients, for the tests of what they speak.
+# Other people's clients, for the tests of what they speak, and axe-core.
 clients: tests/web/node_modules/.package-lock.json
 
 tests/web/node_modules/.package-lock.json: tests/web/package-lock.json
