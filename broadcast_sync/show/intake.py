@@ -1,7 +1,8 @@
 """Cues in: each is checked, decided, compared with the revision and committed once, or refused with its reason.
 
 Every cue leaves one line in the cue log, taken or not; a cueId that repeats leaves none. When the engine is away the
-answer is TRY_AGAIN: the same cueId then gets the first answer, or is decided afresh. Fails closed.
+answer is TRY_AGAIN: the same cueId then gets the first answer, or is decided afresh. A cue that says when it was asked
+is not taken `control.late_cue_s` after that: the show has gone on without it. Fails closed.
 """
 
 from __future__ import annotations
@@ -48,6 +49,7 @@ class CueIntake:
         self._execution = execution
         self._clock = clock
         self._pace = Pace(settings.control.cues_per_second)
+        self._late_ms = round(settings.control.late_cue_s * 1000)
 
     async def submit(
         self, cue: CueMessage, *, by: str, received_ms: int, roles: Collection[str] = ()
@@ -94,6 +96,8 @@ class CueIntake:
         plan = await self._planner.plan(asked, stage, make, now_ms)
         if plan.outcome == "armed":
             await self._not_taken(asked, stage)
+        elif plan.outcome != "cancelled":
+            self._in_time(asked, now_ms)
         decision = decide(stage, plan.command, now_ms)
         await self._execution.prepare(stage, decision.stage)
         asked.judged_at(decision.stage)
@@ -109,6 +113,15 @@ class CueIntake:
         log.info("cue_taken", cue=asked.cue.event, cue_id=ack.cue_id, by=asked.by, revision=ack.revision,
                  outcome=plan.outcome, mode=plan.mode, lateness_ms=ack.lateness_ms)
         return ack
+
+    def _in_time(self, asked: Asked, now_ms: int) -> None:
+        """Raises Refusal CUE_REJECTED for a cue that would have its effect now and was asked at another time. Who gives
+        no `timestamp` cannot be late; arming and taking back may be."""
+        if asked.cue.timestamp is None or abs(late_ms := now_ms - asked.asked_ms) <= self._late_ms:
+            return
+        if late_ms > 0:
+            raise Refusal("CUE_REJECTED", f"Too late: it was asked {late_ms / 1000:.1f} s ago; give it again.")
+        raise Refusal("CUE_REJECTED", f"Its time is {-late_ms / 1000:.1f} s ahead: arm it, or set that clock right.")
 
     def _answers(self, asked: Asked, stage: Stage, plan: Plan, remembered: Remembered) -> list[Answer]:
         scope = scope_for(asked.cue.event, asked.cue.data, stage)

@@ -134,13 +134,47 @@ async def test_a_refused_cue_changes_nothing_and_is_logged(
 async def test_lateness_is_counted_from_the_control_rooms_time(
     intake: CueIntake, valkey: Redis, keys: StageKeys
 ) -> None:
-    asked = iso(EngineClock().now_ms() - 60_000)
+    asked = iso(EngineClock().now_ms() - 1_500)
     ack = await submit(
         intake, "SHOW_START", {"showId": "demo", "episode": 1}, timestamp=asked, timecode="20:15:00:12"
     )
-    assert 60_000 <= ack.lateness_ms < 90_000
+    assert 1_500 <= ack.lateness_ms < 5_000
     line = (await log_of(valkey, keys))[-1]
     assert (line["outcome"], line["timecode"], line["showId"]) == ("executed", "20:15:00:12", "demo")
+
+
+@pytest.mark.parametrize(("ago_ms", "why"), [(6_000, "Too late: it was asked 6."), (-6_000, "ahead: arm it")])
+async def test_a_cue_of_another_time_is_not_taken_now(
+    ago_ms: int, why: str, intake: CueIntake, store: StageStore, valkey: Redis, keys: StageKeys, window: FakeWindow
+) -> None:
+    await start(intake)
+    before = await store.load()
+    asked = iso(EngineClock().now_ms() - ago_ms)
+    refusal = await refused(intake, "VOTING_OPEN", {"duration": 90}, cue_id="open", timestamp=asked)
+    assert refusal.code == "CUE_REJECTED" and why in refusal.message and not refusal.retryable
+    assert await store.load() == before and window.opened == []
+    lines = [line for line in await log_of(valkey, keys) if line["cueId"] == "open"]
+    assert [(line["outcome"], line["message"]) for line in lines] == [("CUE_REJECTED", refusal.message)]
+    # pressed again it is the same cue, in its time
+    assert (await submit(intake, "VOTING_OPEN", {"duration": 90}, cue_id="open")).revision == 2
+
+
+async def test_what_was_taken_in_time_may_be_asked_for_late(intake: CueIntake) -> None:
+    await start(intake)
+    first = await submit(intake, "VOTING_OPEN", {"duration": 90}, cue_id="open")
+    asked = iso(EngineClock().now_ms() - 60_000)
+    again = await submit(intake, "VOTING_OPEN", {"duration": 90}, cue_id="open", timestamp=asked)
+    assert again == msgspec.structs.replace(first, replayed=True)
+
+
+async def test_arming_and_taking_back_have_no_effect_now_and_may_be_late(intake: CueIntake, store: StageStore) -> None:
+    await start(intake)
+    asked = iso(EngineClock().now_ms() - 60_000)
+    await submit(intake, "TIMECODE_SET", {"rate": "25", "label": "20:00:00:00"})
+    await submit(intake, "VOTING_OPEN", cue_id="open", timestamp=asked, timecode="20:05:00:00")
+    assert [cue.cue_id for cue in (await store.load()).armed] == ["open"]
+    await submit(intake, "VOTING_OPEN", cue_id="open", timestamp=asked, mode="cancel")
+    assert (await store.load()).armed == ()
 
 
 async def test_too_many_cues_are_slowed_down(store: StageStore, window: FakeWindow, clock: EngineClock) -> None:
