@@ -20,8 +20,6 @@ const WORDS = {
   BAD_MESSAGE: "Your app and the studio do not understand each other. Reload the page.",
   TOO_LARGE: "That was too much to send. Reload the page.",
   NOT_FOUND: "This cannot be found.",
-  METHOD_NOT_ALLOWED: "This address does not take that.",
-  UNSUPPORTED_MEDIA_TYPE: "That was sent in a form that is not taken here.",
   UNSUPPORTED: "This is not available here.",
   UNSUPPORTED_MEDIA_TYPE: "This is not available here.",
   METHOD_NOT_ALLOWED: "This is not available here.",
