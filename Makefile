@@ -5,7 +5,7 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help run serve setup test unit screenshots lint bench bench-hub bench-votes load config browser clients soak drill
+.PHONY: help run serve setup test unit screenshots lint bench bench-hub bench-votes load config browser clients soak drill phone-assets
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -62,6 +62,17 @@ load: setup ## load on a running server, for example make load ARGS="--sockets 5
 
 config: setup ## the settings in force
 	@$(BIN)/broadcast-sync config
+
+# The phone page's few letters: one cut of Archivo, Latin only (its licence has no reserved font name), and its icons.
+FONTS := clients/web/static/fonts
+phone-assets: setup ## the phone page's font and icons, made anew from their sources
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --target build/fonttools fonttools==4.68.0 brotli==1.2.1
+	PYTHONPATH=build/fonttools SOURCE_DATE_EPOCH=0 $(BIN)/python -m fontTools varLib.instancer --quiet --no-recalc-timestamp \
+	  $(FONTS)/archivo.woff2 wght=800 wdth=78 -o build/archivo.ttf
+	PYTHONPATH=build/fonttools SOURCE_DATE_EPOCH=0 $(BIN)/python -m fontTools.subset build/archivo.ttf --flavor=woff2 --no-hinting \
+	  --unicodes=U+20-7E,U+A0,U+B7,U+D7,U+E0-FF,U+2013,U+2014,U+2018-201D,U+2026,U+2212 --layout-features=kern,tnum,lnum,ccmp,mark \
+	  --output-file=$(FONTS)/archivo-phone.woff2
+	$(BIN)/python -m clients.web.icons
 
 # Other people's clients, for the tests of what they speak, and axe-core.
 clients: tests/web/node_modules/.package-lock.json

@@ -26,7 +26,7 @@ import uvloop
 from prometheus_client import REGISTRY
 from redis.asyncio import Redis
 from starlette.applications import Starlette
-from starlette.routing import BaseRoute, Mount
+from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from broadcast_sync import settings as configuration
@@ -258,7 +258,7 @@ class Node:
             *Guests(settings, tokens, self.clock).endpoints(),
             *Health(self.not_ready, self.status, figures).endpoints(),
             *events.endpoints(),
-            *page_endpoints(),
+            *page_endpoints(pages_of(settings)),
         ], VERSION).endpoints()
 
     def _contestants(self, signer: Signer, valkey: Redis, pool: Pool, archive: Archive) -> list[Endpoint]:
@@ -294,7 +294,9 @@ class Node:
     def app(self) -> Starlette:
         """The routes of the table, and the files of pages and demo."""
         photos = StaticFiles(directory=str(files("broadcast_sync.show") / "demo" / "photos"))
-        assets: list[BaseRoute] = [route for route in pages.routes() if route.path not in pages.PAGES]
+        assets: list[BaseRoute] = [
+            route for route in pages_of(self.settings) if route.path not in pages.PAGES
+        ]
         return application(self._table, [*assets, Mount("/photos/demo", photos)])
 
     # --- life -------------------------------------------------------------------------------------------------
@@ -437,14 +439,23 @@ class Node:
         )
 
 
-def page_endpoints() -> list[Endpoint]:
+def pages_of(settings: Settings) -> list[Route]:
+    """The pages and their files, with what the settings tell them."""
+    web = settings.web
+    delays_ms = {
+        "ios": web.stream_delay_ios_ms, "android": web.stream_delay_android_ms, "web": web.stream_delay_web_ms,
+    }  # fmt: skip
+    return pages.routes(delays_ms, web.playlist_origins)
+
+
+def page_endpoints(routes: list[Route]) -> list[Endpoint]:
     """The pages, which know nothing of the table, as entries of it."""
     answers = {
         200: Answer(str, "The page.", media="text/html"), 304: Answer(None, "It is the one that you have."),
     }  # fmt: skip
     return [
         endpoint("GET", route.path, f"The page {pages.PAGES[route.path]}", route.endpoint, tag="pages", answers=answers)
-        for route in pages.routes()
+        for route in routes
         if route.path in pages.PAGES
     ]
 

@@ -106,6 +106,7 @@ class Scte35(Section, frozen=True):
 
 
 Origin = Annotated[str, Meta(pattern=r"^(\*|null|[a-z][a-z0-9+.-]*://[^/]*/?)$", max_length=512)]
+HttpsOrigin = Annotated[str, Meta(pattern=r"^https://[A-Za-z0-9.-]+(:[0-9]{1,5})?$", max_length=255)]
 HostName = Annotated[str, Meta(pattern=r"^(\*\.)?[^\s/:*]+$|^[0-9a-fA-F:.]+$", max_length=255)]
 
 
@@ -170,6 +171,18 @@ class Api(Section, frozen=True):
     history_reads: Annotated[int, Meta(ge=1, le=200)] = 4
 
 
+DelayMs = Annotated[int, Meta(ge=0, le=120_000)]
+
+
+class Web(Section, frozen=True):
+    """The viewers' page. `stream_delay_*_ms` is how far their picture is behind the studio, by platform."""
+
+    stream_delay_ios_ms: DelayMs = 0
+    stream_delay_android_ms: DelayMs = 0
+    stream_delay_web_ms: DelayMs = 0
+    playlist_origins: Annotated[list[HttpsOrigin], Meta(max_length=16)] = []
+
+
 class Log(Section, frozen=True):
     level: Literal["debug", "info", "warning", "error"] = "info"
     format: Literal["auto", "console", "json"] = "auto"
@@ -190,6 +203,7 @@ class Settings(Section, frozen=True):
     ledger: Ledger = Ledger()
     results: Results = Results()
     api: Api = Api()
+    web: Web = Web()
     log: Log = Log()
 
     @property

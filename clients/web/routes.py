@@ -6,7 +6,7 @@ The files are few and small, so they are read once, hashed and compressed at sta
 from __future__ import annotations
 
 import gzip
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
 from typing import Final
@@ -25,8 +25,10 @@ TYPES: Final = {
     ".css": "text/css; charset=utf-8",
     ".html": "text/html; charset=utf-8",
     ".js": "text/javascript; charset=utf-8",
+    ".png": "image/png",
     ".svg": "image/svg+xml",
     ".txt": "text/plain; charset=utf-8",
+    ".webmanifest": "application/manifest+json; charset=utf-8",
     ".woff2": "font/woff2",
 }
 """What is served, and as what; a file of another kind is not served."""
@@ -56,19 +58,19 @@ class File(Struct, frozen=True):
 
 def read(path: Path) -> File:
     """The file at `path`, ready to be served; its ETag is a hash of its bytes."""
-    body = path.read_bytes()
-    kind = TYPES[path.suffix]
-    packed = gzip.compress(body, 9, mtime=0) if path.suffix != ".woff2" else None
-    if packed is not None and len(packed) >= len(body):
-        packed = None
-    headers = {
-        "content-type": kind,
-        "etag": f'"{sha256(body).hexdigest()[:20]}"',
+    return made(path.read_bytes(), {
+        "content-type": TYPES[path.suffix],
         "cache-control": FONT_CACHE if path.suffix == ".woff2" else REVALIDATE,
         "vary": "accept-encoding",
         **SECURITY,
-    }
-    return File(body, packed, headers)
+    })
+
+
+def made(body: bytes, headers: Mapping[str, str]) -> File:
+    """A file of these bytes, packed where that is smaller."""
+    packed = gzip.compress(body, 9, mtime=0)
+    etag = f'"{sha256(body).hexdigest()[:20]}"'
+    return File(body, packed if len(packed) < len(body) else None, {**headers, "etag": etag})
 
 
 def respond(file: File, request: Request) -> Response:
@@ -84,6 +86,21 @@ def respond(file: File, request: Request) -> Response:
         headers = {**file.headers, "etag": f"W/{file.headers['etag']}", "content-encoding": "gzip"}
         return Response(file.packed, headers=headers)
     return Response(file.body, headers=file.headers)
+
+
+def phone(file: File, delays_ms: Mapping[str, int], playlist_origins: Sequence[str]) -> File:
+    """The phone page with what the settings say of its viewers' streams: their delay by platform in its
+    `<meta name="stream-delay-ms">`, and the hosts it may read HLS playlists from in its policy. Raises ValueError when
+    the page has no such element, or more than one."""
+    empty = b'<meta name="stream-delay-ms" content="">'
+    if file.body.count(empty) != 1:
+        raise ValueError("phone.html: expected one " + empty.decode())
+    told = " ".join(f"{platform}={int(ms)}" for platform, ms in delays_ms.items())
+    policy = file.headers["content-security-policy"].replace(
+        "connect-src 'self'", " ".join(["connect-src 'self'", *playlist_origins])
+    )
+    body = file.body.replace(empty, empty.replace(b'content=""', f'content="{told}"'.encode()))
+    return made(body, {**file.headers, "content-security-policy": policy})
 
 
 def _page(file: File) -> Callable[[Request], Awaitable[Response]]:
@@ -102,13 +119,15 @@ def _read_all(folder: Path) -> dict[str, File]:
     }
 
 
-def routes() -> list[Route]:
+def routes(delays_ms: Mapping[str, int] | None = None, playlist_origins: Sequence[str] = ()) -> list[Route]:
     """`/`, `/phone`, `/screen`, `/control` and everything they need under `/web/`, the SDK under `/web/sdk/`.
+    `delays_ms` and `playlist_origins` are told to the phone page, see `phone`.
 
     Reads all files; raises OSError if the package is incomplete. Each answer carries an ETag, a strict
     Content-Security-Policy (no inline script or style) and nosniff.
     """
     files = {**_read_all(STATIC), **{f"sdk/{name}": file for name, file in _read_all(SDK).items()}}
+    files["phone.html"] = phone(files["phone.html"], delays_ms or {}, playlist_origins)
     pages = [Route(path, _page(files[name]), methods=["GET"]) for path, name in PAGES.items()]
 
     async def static(request: Request) -> Response:

@@ -89,3 +89,14 @@ def test_passwords_are_masked() -> None:
     shown = settings.masked(loaded)
     assert "hunter2" not in repr(shown)
     assert shown["engine"]["postgres_url"] == "postgresql://vote:********@db/votes"
+
+
+@pytest.mark.parametrize(
+    "toml",
+    ["stream_delay_ios_ms = 120001", "playlist_origins = ['http://a.example']", "playlist_origins = ['https://a; *']"],
+)
+def test_what_the_phone_page_is_told_is_bounded(tmp_path: Path, toml: str) -> None:
+    file = tmp_path / "c.toml"
+    file.write_text(f"[web]\n{toml}")
+    with pytest.raises(SettingsError, match="web"):
+        settings.load(file, {})
