@@ -44,7 +44,7 @@ def origin_allowed(headers: Headers, allowed: Sequence[str]) -> bool:
     if len(origins) > 1:
         return False
     origin = origins[0].lower()
-    if origin in [one.lower().rstrip("/") for one in allowed]:
+    if any(origin in (one.lower(), one.lower().removesuffix("/")) for one in allowed):
         return True
     try:
         parts = urlsplit(origin)

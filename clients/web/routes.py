@@ -6,6 +6,8 @@ The files are few and small, so they are read once, hashed and compressed at sta
 from __future__ import annotations
 
 import gzip
+import re
+from base64 import b64encode
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
@@ -25,13 +27,14 @@ TYPES: Final = {
     ".css": "text/css; charset=utf-8",
     ".html": "text/html; charset=utf-8",
     ".js": "text/javascript; charset=utf-8",
+    ".ograf.json": "application/json",
     ".png": "image/png",
     ".svg": "image/svg+xml",
     ".txt": "text/plain; charset=utf-8",
     ".webmanifest": "application/manifest+json; charset=utf-8",
     ".woff2": "font/woff2",
 }
-"""What is served, and as what; a file of another kind is not served."""
+"""What is served, and as what, by how its name ends; a file of another kind is not served."""
 
 SECURITY: Final = {
     # Photos are the one thing that may come from elsewhere: a show file names them by URL.
@@ -42,6 +45,18 @@ SECURITY: Final = {
     "permissions-policy": "camera=(), geolocation=(), microphone=()",
     "cross-origin-opener-policy": "same-origin",
 }
+
+FOR_ANY_PAGE: Final = {
+    # A graphics host imports modules, styles and fonts into a page of its own origin. They are the same bytes for
+    # everybody and are asked for without cookies: nothing of the API's is opened by this.
+    "access-control-allow-origin": "*",
+    "cross-origin-resource-policy": "cross-origin",
+}
+
+GRAPHICS: Final = "graphics"
+"""The folder whose pages a graphics host may put into a frame of its own: they hold nothing that can be pressed."""
+
+INLINE: Final = re.compile(rb"<script>(.*?)</script>", re.DOTALL)
 
 REVALIDATE: Final = "no-cache"
 """Kept, but asked about each time: names carry no version, and a page must never meet the script of another deploy."""
@@ -56,13 +71,37 @@ class File(Struct, frozen=True):
     headers: dict[str, str]
 
 
+def kind_of(path: Path) -> str | None:
+    """What `path` is served as; None when it is not served."""
+    return next((kind for ending, kind in TYPES.items() if path.name.endswith(ending)), None)
+
+
+def security(path: Path, body: bytes) -> dict[str, str]:
+    """The headers that say what the page at `path` may do and who may use the file: pages are for this origin alone,
+    what they are made of is for any. An inline script runs only as it stands in the file, by its hash."""
+    if path.suffix != ".html":
+        return {**SECURITY, **FOR_ANY_PAGE}
+    policy = SECURITY["content-security-policy"]
+    if path.parent.name == GRAPHICS:
+        policy = policy.replace("; frame-ancestors 'self'", "")
+    hashes = [f"'sha256-{b64encode(sha256(script).digest()).decode()}'" for script in INLINE.findall(body)]
+    if hashes:
+        policy += f"; script-src 'self' {' '.join(hashes)}"
+    return {**SECURITY, "content-security-policy": policy}
+
+
 def read(path: Path) -> File:
-    """The file at `path`, ready to be served; its ETag is a hash of its bytes."""
-    return made(path.read_bytes(), {
-        "content-type": TYPES[path.suffix],
+    """The file at `path`, ready to be served; its ETag is a hash of its bytes. Raises KeyError for a kind that is not
+    served."""
+    kind = kind_of(path)
+    if kind is None:
+        raise KeyError(path.name)
+    body = path.read_bytes()
+    return made(body, {
+        "content-type": kind,
         "cache-control": FONT_CACHE if path.suffix == ".woff2" else REVALIDATE,
         "vary": "accept-encoding",
-        **SECURITY,
+        **security(path, body),
     })
 
 
@@ -115,7 +154,7 @@ def _read_all(folder: Path) -> dict[str, File]:
     return {
         path.relative_to(folder).as_posix(): read(path)
         for path in sorted(folder.rglob("*"))
-        if path.is_file() and path.suffix in TYPES
+        if path.is_file() and kind_of(path)
     }
 
 
@@ -124,7 +163,8 @@ def routes(delays_ms: Mapping[str, int] | None = None, playlist_origins: Sequenc
     `delays_ms` and `playlist_origins` are told to the phone page, see `phone`.
 
     Reads all files; raises OSError if the package is incomplete. Each answer carries an ETag, a strict
-    Content-Security-Policy (no inline script or style) and nosniff.
+    Content-Security-Policy (no inline style, no inline script but one that is named by its hash) and nosniff. What is
+    no page may be loaded by pages of any origin.
     """
     files = {**_read_all(STATIC), **{f"sdk/{name}": file for name, file in _read_all(SDK).items()}}
     files["phone.html"] = phone(files["phone.html"], delays_ms or {}, playlist_origins)

@@ -51,11 +51,14 @@ export const percent = (n) => `${Number(n).toFixed(1)}%`;
 /** "1 vote", "1,200 votes". */
 export const votes = (n) => `${count(n)} ${n === 1 ? "vote" : "votes"}`;
 
-/** Only pictures of this host or of https hosts; anything else shows the act's number instead. */
+/** The server this file came from: in a graphics host's page that is not the page's own. */
+const SERVER = new URL("/", import.meta.url);
+
+/** Only pictures of the server or of https hosts; anything else shows the act's number instead. */
 function photoAddress(url) {
   try {
-    const address = new URL(url, location.href);
-    return address.origin === location.origin || address.protocol === "https:" ? address.href : "";
+    const address = new URL(url, SERVER);
+    return address.origin === SERVER.origin || address.protocol === "https:" ? address.href : "";
   } catch {
     return "";
   }

@@ -59,6 +59,14 @@ def test_origins(origin: str | list[str], host: str | list[str], allowed: bool) 
     assert origin_allowed(named, ["*"])
 
 
+@pytest.mark.parametrize("origin", ["null", "file://"])
+def test_a_page_from_a_file_names_no_host_and_is_let_in_by_its_name_alone(origin: str) -> None:
+    """Chromium says `null`, older ones `file://`: that is where CasparCG keeps its templates."""
+    named = headers(origin=origin, host="tv.example")
+    assert not origin_allowed(named, ["https://partner.example"])
+    assert origin_allowed(named, ["null", "file://"])
+
+
 @pytest.mark.parametrize(
     ("peer", "forwarded", "client"),
     [

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import gzip
 import re
+from base64 import b64encode
+from hashlib import sha256
+from pathlib import Path
 
 import pytest
 from starlette.applications import Starlette
 from starlette.requests import Request
 
-from clients.web.routes import PAGES, SDK, STATIC, TYPES, read, respond, routes
+from clients.web.routes import PAGES, SDK, STATIC, kind_of, read, respond, routes
 
 
 def request(**headers: str) -> Request:
@@ -45,6 +48,40 @@ def test_pages_keep_to_their_own_policy(name: str) -> None:
     assert not re.search(r"\sstyle=|<style|\son[a-z]+=", html), "no inline style, no inline handler"
 
 
+def test_pages_are_for_their_own_origin_and_what_they_are_made_of_is_for_any() -> None:
+    for path in (*STATIC.rglob("*"), *SDK.rglob("*")):
+        if path.is_file() and kind_of(path):
+            headers = read(path).headers
+            assert headers.get("access-control-allow-origin") == (None if path.suffix == ".html" else "*"), path
+            assert "access-control-allow-credentials" not in headers, path
+
+
+@pytest.mark.parametrize(("folder", "framed"), [("graphics", True), ("static", False)])
+def test_a_graphics_host_may_frame_a_template_and_nobody_a_page(folder: str, framed: bool, tmp_path: Path) -> None:
+    path = tmp_path / folder / "page.html"
+    path.parent.mkdir()
+    path.write_text("<!doctype html>")
+    policy = read(path).headers["content-security-policy"]
+    assert ("frame-ancestors" not in policy) == framed
+    assert "script-src" not in policy and "object-src 'none'" in policy
+
+
+def test_an_inline_script_runs_as_it_stands_in_the_file_and_no_other(tmp_path: Path) -> None:
+    path = tmp_path / "page.html"
+    path.write_text('<script src="/a.js"></script><script>alert(1)</script>')
+    digest = b64encode(sha256(b"alert(1)").digest()).decode()
+    assert read(path).headers["content-security-policy"].endswith(f"; script-src 'self' 'sha256-{digest}'")
+
+
+def test_what_has_no_type_is_not_served(tmp_path: Path) -> None:
+    manifest, package = tmp_path / "board.ograf.json", tmp_path / "package.json"
+    for path in (manifest, package):
+        path.write_text("{}")
+    assert read(manifest).headers["content-type"] == "application/json"
+    with pytest.raises(KeyError, match=r"package\.json"):
+        read(package)
+
+
 def test_nothing_comes_from_another_host() -> None:
     elsewhere = re.compile(r"""(src|href|url|import|from)\s*[=(]?\s*["'(]*(https?:)?//""")
     for path in (*STATIC.rglob("*"), *SDK.rglob("*")):
@@ -62,7 +99,7 @@ def test_every_file_a_page_names_is_there() -> None:
     assert "sdk/index.js" in named
     for name in named:
         file = SDK.parent / name if name.startswith("sdk/") else STATIC / name
-        assert file.suffix in TYPES
+        assert kind_of(file)
         assert file.is_file(), name
 
 
