@@ -36,8 +36,23 @@ function signIn({ network, time }) {
   const socket = network.last();
   socket.accept();
   socket.say("WELCOME", { sessionId: "s", node: "n", serverTime: iso(time.ms), pingInterval: 20 });
-  socket.say("AUTH_OK", { userId: "u1", roles: ["user"], organizationId: "o", expiresAt: "", remaining: { free: 5 } });
+  authOk(socket, { remaining: { free: 5 } });
   return socket;
+}
+
+function authOk(socket, extra = {}) {
+  socket.say("AUTH_OK", { userId: "u1", roles: ["user"], organizationId: "o", expiresAt: "", remaining: null, ...extra });
+}
+
+/** A message of channel `show`. */
+const at = (offset, epoch = "e1") => ({ channel: "show", epoch, offset });
+const WARNING = { code: "1_MINUTE", remaining: 60 };
+
+/** Counts the events of `show` that its listeners get, by offset. */
+function offsets(show) {
+  const seen = [];
+  show.on("message", ({ offset }) => offset !== undefined && seen.push(offset));
+  return seen;
 }
 
 test("signs in and subscribes as soon as the socket is open", async () => {
@@ -107,7 +122,7 @@ test("an unanswered vote survives a reconnect with its id, and waits for AUTH_OK
   socket.accept();
   socket.say("WELCOME", { sessionId: "s", node: "n", serverTime: iso(time.ms), pingInterval: 20 });
   assert.equal(socket.of("VOTE").length, 0);
-  socket.say("AUTH_OK", { userId: "u1", roles: ["user"], organizationId: "o", expiresAt: "", remaining: null });
+  authOk(socket);
   assert.deepEqual(socket.of("VOTE").map((m) => m.id), ["id-1"]);
   socket.say("VOTE_ACK", { id: "id-1", ...ACK, remaining: { free: 4 } });
   await vote;
@@ -141,7 +156,7 @@ test("a vote of one window is never sent into the next", async () => {
   const socket = network.last();
   socket.accept();
   socket.say("STATE_UPDATE", stage({ voting: "OPEN", revision: 9, window: windowAt(time, 60, { windowId: "w2" }) }));
-  socket.say("AUTH_OK", { userId: "u1", roles: ["user"], organizationId: "o", expiresAt: "", remaining: null });
+  authOk(socket);
   await time.pass(9_000);
   await refused;
   assert.equal(socket.of("VOTE").length, 0);
@@ -237,32 +252,187 @@ test("RECONNECT moves a connection the server has left open", async () => {
 
 test("resumes from the last offset and drops what it has seen", async () => {
   const { show, network, time } = await open();
-  const at = (offset) => ({ channel: "show", epoch: "e1", offset });
-  const seen = [];
-  show.on("message", (message) => message.offset && seen.push(message.offset));
-  network.last().say("WARNING", { code: "1_MINUTE", remaining: 60 }, at(7));
-  network.last().say("WARNING", { code: "1_MINUTE", remaining: 60 }, at(7));
+  const seen = offsets(show);
+  network.last().say("WARNING", WARNING, at(7));
+  network.last().say("WARNING", WARNING, at(7));
   network.last().fall(1006);
   await time.pass(300);
   const socket = signIn({ network, time });
   assert.deepEqual(socket.of("SUBSCRIBE")[0].since, { show: { epoch: "e1", offset: 7 } });
   socket.say("SUBSCRIBED", { channel: "show", recovered: true, epoch: "e1", offset: 9 });
-  for (const offset of [7, 8, 9]) socket.say("WARNING", { code: "1_MINUTE", remaining: 60 }, at(offset));
+  for (const offset of [7, 8, 9]) socket.say("WARNING", WARNING, at(offset));
   assert.deepEqual(seen, [7, 8, 9]);
 });
 
-test("a snapshot is taken whatever its offset, and so is a new epoch", async () => {
+test("a snapshot is taken, whatever the epoch before; what it stands for is not taken again", async () => {
   const { show, network } = await open();
   const socket = network.last();
-  socket.say("STATE_UPDATE", stage({ revision: 5 }), { channel: "show", epoch: "e1", offset: 9 });
+  const seen = offsets(show);
+  socket.say("STATE_UPDATE", stage({ revision: 5 }), at(9));
   socket.say("SUBSCRIBED", { channel: "show", recovered: false, epoch: "e2", offset: 4 });
-  socket.say("STATE_UPDATE", stage({ revision: 6 }), { channel: "show", epoch: "e2", offset: 4 });
-  assert.equal(show.state.revision, 6);
+  socket.say("STATE_UPDATE", stage({ revision: 3 }), { channel: "show" });
+  assert.equal(show.state.revision, 3);
+  for (const offset of [3, 4, 5]) socket.say("WARNING", WARNING, at(offset, "e2"));
+  assert.deepEqual(seen, [9, 5]);
+});
+
+test("a node that lags does not bring again what we have", async () => {
+  const { show, network } = await open();
+  const socket = network.last();
+  const seen = offsets(show);
+  socket.say("WARNING", WARNING, at(9));
+  socket.say("SUBSCRIBED", { channel: "show", recovered: false, epoch: "e1", offset: 7 });
+  for (const offset of [8, 9, 10]) socket.say("WARNING", WARNING, at(offset));
+  assert.deepEqual(seen, [9, 10]);
+});
+
+test("a gap is healed by asking for what was missed, once", async () => {
+  const { show, network, time } = await open();
+  const socket = network.last();
+  for (const channel of ["show", "results"]) socket.say("SUBSCRIBED", { channel, recovered: false, epoch: "e1", offset: 7 });
+  const seen = offsets(show);
+  const asked = () => socket.of("SUBSCRIBE").slice(1).map(({ ack, ...message }) => message);
+  for (const offset of [9, 8, 11, 12]) socket.say("WARNING", WARNING, at(offset));
+  assert.deepEqual(seen, [8]);
+  assert.deepEqual(asked(), [{ type: "SUBSCRIBE", channels: ["show"], since: { show: { epoch: "e1", offset: 7 } } }]);
+  await time.pass(5_000); // the answer was lost
+  assert.deepEqual(asked()[1], { type: "SUBSCRIBE", channels: ["show"], since: { show: { epoch: "e1", offset: 8 } } });
+  socket.say("SUBSCRIBED", { channel: "show", recovered: true, epoch: "e1", offset: 12 });
+  for (const offset of [9, 10, 11, 12]) socket.say("WARNING", WARNING, at(offset));
+  assert.deepEqual(seen, [8, 9, 10, 11, 12]);
+  await time.pass(20_000);
+  assert.equal(asked().length, 2);
+});
+
+test("what overtakes the replay after a reconnect is not taken before it", async () => {
+  const { show, network, time } = await open();
+  const seen = offsets(show);
+  network.last().say("WARNING", WARNING, at(7));
+  network.last().fall(1006);
+  await time.pass(300);
+  const socket = signIn({ network, time });
+  socket.say("WARNING", WARNING, at(10)); // published between the greeting and our SUBSCRIBE
+  socket.say("SUBSCRIBED", { channel: "show", recovered: true, epoch: "e1", offset: 10 });
+  for (const offset of [8, 9, 10]) socket.say("WARNING", WARNING, at(offset));
+  assert.deepEqual(seen, [7, 8, 9, 10]);
+});
+
+test("a refused SUBSCRIBE is said once more without a place, and then no more", async () => {
+  const { network, time } = await open();
+  const socket = network.last();
+  socket.say("WARNING", WARNING, at(7));
+  socket.say("WARNING", WARNING, at(9));
+  const refused = { code: "BAD_MESSAGE", message: "", retryable: false };
+  socket.say("ERROR", refused);
+  assert.equal(socket.of("SUBSCRIBE").at(-1).since, undefined);
+  socket.say("ERROR", refused);
+  const before = socket.of("SUBSCRIBE").length;
+  await time.pass(30_000);
+  assert.equal(socket.of("SUBSCRIBE").length, before);
+});
+
+test("an AUTH without an answer is said again", async () => {
+  const { show, network, time } = client();
+  show.connect("ws://test/", { token: "jwt" });
+  const socket = network.last();
+  socket.accept();
+  await time.pass(4_500);
+  assert.equal(socket.of("AUTH").length, 2);
+  authOk(socket);
+  await time.pass(9_000);
+  assert.equal(socket.of("AUTH").length, 2);
+});
+
+test("the result that each snapshot brings again is told once", async () => {
+  const { show, network } = await open();
+  const socket = network.last();
+  let told = 0;
+  show.on("RESULTS_READY", () => (told += 1));
+  const result = { windowId: "w1", results: [], totalVotes: 3, certified: true, ledgerTotal: 3, certificate: {} };
+  socket.say("RESULTS_READY", result, at(7));
+  socket.say("RESULTS_READY", result, { channel: "show" });
+  assert.equal(told, 1);
+  socket.say("RESULTS_READY", { ...result, totalVotes: 2 }, { channel: "show" });
+  assert.equal(told, 2);
+});
+
+test("a number beyond 2^53 would be rounded: the message is refused", async () => {
+  const { show, network } = await open();
+  const problems = [];
+  show.on("problem", (problem) => problems.push(problem.message));
+  const board = (total) => `{"type":"LIVE_RESULTS","data":{"results":[],"totalVotes":${total}},"timestamp":""}`;
+  network.last().onmessage({ data: board("9007199254740991") });
+  network.last().onmessage({ data: board("9007199254740993") });
+  assert.equal(show.state.board.totalVotes, Number.MAX_SAFE_INTEGER);
+  assert.match(problems.join(), /totalVotes is beyond 2\^53/);
+});
+
+test("a listener that throws stops nobody else", async (t) => {
+  const { show, network } = await open();
+  const thrown = [];
+  t.mock.method(globalThis, "queueMicrotask", (fn) => thrown.push(fn));
+  let heard = 0;
+  show.on("WARNING", () => {
+    throw new Error("of the page");
+  });
+  show.on("WARNING", () => (heard += 1));
+  network.last().say("WARNING", WARNING, at(7));
+  network.last().say("WARNING", WARNING, at(8));
+  assert.equal(heard, 2);
+  assert.throws(thrown[0], /of the page/);
+});
+
+test("the same id is the same vote", async () => {
+  const { show, network } = await open();
+  const votes = [show.vote("c01", { id: "x" }), show.vote("c01", { id: "x" })];
+  assert.equal(network.last().of("VOTE").length, 1);
+  network.last().say("VOTE_ACK", { id: "x", ...ACK, remaining: { free: 4 } });
+  assert.deepEqual((await Promise.all(votes)).map((ack) => ack.id), ["x", "x"]);
+});
+
+test("a vote after the close is the server's to refuse", async () => {
+  const { show, network, time } = await open();
+  network.last().say("STATE_UPDATE", stage({ voting: "CLOSED", window: windowAt({ ms: time.ms - 90_000 }, 60) }));
+  const refused = assert.rejects(show.vote("c01"), { code: "VOTING_CLOSED" });
+  assert.equal(network.last().of("VOTE").length, 1);
+  network.last().say("ERROR", { code: "VOTING_CLOSED", message: "", retryable: false, id: "id-1" });
+  await refused;
+});
+
+test("sent from one place to the next without end, it takes its time", async () => {
+  const { show, network, time } = client({ backoff: { base: 1000, cap: 4000 } });
+  show.connect("ws://test/", {});
+  for (const wait of [1, 1 + 1000, 1 + 2000, 1 + 2000]) {
+    const before = network.sockets.length;
+    network.last().accept();
+    network.last().say("RECONNECT", { afterMs: 0, reason: "deploy" });
+    await time.pass(wait - 1);
+    assert.equal(network.sockets.length, before);
+    await time.pass(1);
+    assert.equal(network.sockets.length, before + 1);
+  }
+});
+
+test("a handshake that is turned away is tried again after Retry-After, where the platform tells of it", async () => {
+  const { show, network, time } = client();
+  network.FakeSocket.prototype.on = function (name, listener) {
+    this[name] = listener;
+  };
+  show.connect("ws://test/", {});
+  network.last()["unexpected-response"](null, { statusCode: 503, headers: { "retry-after": "7" } });
+  await time.pass(7_000);
+  assert.equal(network.sockets.length, 1);
+  await time.pass(251);
+  assert.equal(network.sockets.length, 2);
+  network.last()["unexpected-response"](null, { statusCode: 403, headers: {} });
+  await time.pass(60_000);
+  assert.equal(network.sockets.length, 2);
+  assert.equal(show.connection, "closed");
 });
 
 test("4004 forgets the position", async () => {
   const { network, time } = await open();
-  network.last().say("WARNING", { code: "1_MINUTE", remaining: 60 }, { channel: "show", epoch: "e1", offset: 7 });
+  network.last().say("WARNING", WARNING, at(7));
   network.last().fall(4004);
   await time.pass(300);
   network.last().accept();
@@ -361,7 +531,7 @@ test("rubbish from the server is reported, not thrown", async () => {
   network.last().onmessage({ data: "null" });
   network.last().say("SOMETHING_NEW", {});
   network.last().say("SOMETHING_NEW", {});
-  assert.deepEqual(problems, ["BAD_MESSAGE", "UNKNOWN_TYPE"]);
+  assert.deepEqual(problems, ["BAD_MESSAGE", "BAD_MESSAGE", "UNKNOWN_TYPE"]);
 });
 
 test("close ends everything", async () => {
@@ -392,24 +562,25 @@ test("a refused token is said once, not sent again, and takes the waiting votes 
   assert.deepEqual(network.last().of("AUTH"), [{ type: "AUTH", token: "new" }]);
 });
 
-test("a replay of older states does not take the screen back", async () => {
+test("a replay of older states is told, and does not take the screen back", async () => {
   const { show, network } = await open();
   const socket = network.last();
-  const at = (offset) => ({ channel: "show", epoch: "e1", offset });
+  const seen = offsets(show);
   socket.say("STATE_UPDATE", stage({ revision: 4 }), at(4));
   socket.say("STATE_UPDATE", stage({ revision: 9, voting: "CLOSED" })); // the snapshot that greets a new socket
   socket.say("SUBSCRIBED", { channel: "show", recovered: true, epoch: "e1", offset: 9 });
   socket.say("STATE_UPDATE", stage({ revision: 5, voting: "OPEN" }), at(5));
   assert.equal(show.state.revision, 9);
   assert.equal(show.state.voting, "CLOSED");
+  assert.deepEqual(seen, [4, 5]);
 });
 
 test("what must arrive is acknowledged with the next message, or by a PING of its own", async () => {
   const { show, network, time } = await open();
   const socket = network.last();
+  for (const channel of ["show", "results"]) socket.say("SUBSCRIBED", { channel, recovered: false, epoch: "e1", offset: 6 });
   await time.pass(1_600); // past the burst of clock samples
-  const at = (offset) => ({ channel: "show", epoch: "e1", offset });
-  socket.say("WARNING", { code: "1_MINUTE", remaining: 60 }, at(7));
+  socket.say("WARNING", WARNING, at(7));
   show.vote("c01").catch(() => {});
   assert.deepEqual(socket.of("VOTE")[0].ack, { show: { epoch: "e1", offset: 7 } });
   show.requestUpdate();
@@ -424,6 +595,17 @@ test("the snapshot that greets a newcomer is acknowledged as the position that i
   const { show, network } = await open();
   const socket = network.last();
   socket.say("SUBSCRIBED", { channel: "show", recovered: false, epoch: "e1", offset: 9 });
+  show.requestUpdate();
+  assert.deepEqual(socket.of("REQUEST_UPDATE")[0].ack, { show: { epoch: "e1", offset: 9 } });
+});
+
+test("who has missed nothing acknowledges its place to the server that it comes back to", async () => {
+  const { show, network, time } = await open();
+  network.last().say("WARNING", WARNING, at(9));
+  network.last().fall(1006);
+  await time.pass(300);
+  const socket = signIn({ network, time });
+  socket.say("SUBSCRIBED", { channel: "show", recovered: true, epoch: "e1", offset: 9 });
   show.requestUpdate();
   assert.deepEqual(socket.of("REQUEST_UPDATE")[0].ack, { show: { epoch: "e1", offset: 9 } });
 });
@@ -444,7 +626,7 @@ async function withRefresh(seconds, refreshToken) {
   const socket = c.network.last();
   socket.accept();
   socket.say("WELCOME", { sessionId: "s", node: "n", serverTime: iso(c.time.ms), pingInterval: 20 });
-  socket.say("AUTH_OK", { userId: "u1", roles: [], organizationId: "o", expiresAt: iso(c.time.ms + seconds * 1000), remaining: null });
+  authOk(socket, { expiresAt: iso(c.time.ms + seconds * 1000) });
   socket.say("STATE_UPDATE", stage({ voting: "OPEN", window: windowAt(c.time, 600) }));
   await settled();
   return { ...c, socket };
@@ -457,10 +639,9 @@ test("a token is renewed before it ends, on the same socket", async () => {
     await time.pass(5_000);
   }
   assert.equal(socket.of("AUTH").length, 1);
-  for (let s = 0; s < 10; s += 5) {
-    socket.say("TIME_UPDATE", { remaining: 1 });
-    await time.pass(5_000);
-  }
+  socket.say("TIME_UPDATE", { remaining: 1 });
+  await time.pass(6_000);
+  authOk(socket);
   assert.deepEqual(socket.of("AUTH").map((m) => m.token), ["t1", "t2"]);
   assert.equal(network.sockets.length, 1);
 });
@@ -471,7 +652,7 @@ test("a vote that meets the end of its token goes out again with the next one", 
   socket.say("ERROR", { code: "TOKEN_EXPIRED", message: "", retryable: false, id: "id-1" });
   await settled();
   assert.deepEqual(socket.of("AUTH").map((m) => m.token), ["t1", "t2"]);
-  socket.say("AUTH_OK", { userId: "u1", roles: [], organizationId: "o", expiresAt: "", remaining: null });
+  authOk(socket);
   assert.deepEqual(socket.of("VOTE").map((m) => m.id), ["id-1", "id-1"]);
   socket.say("VOTE_ACK", { id: "id-1", ...ACK, remaining: { free: 4 } });
   await vote;

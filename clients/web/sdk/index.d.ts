@@ -115,6 +115,9 @@ export class Refusal extends Error {
   readonly revision?: number;
 }
 
+/** Plain words for a close code. */
+export function closeWords(code: number, reason?: string): string;
+
 /** Plain words for a viewer; unknown codes fall back on the server's own message. */
 export function plainWords(error: { code: string; message?: string }): string;
 
@@ -130,6 +133,8 @@ export interface Options {
   heartbeatMs?: number;
   silenceMs?: number;
   blindAfterMs?: number;
+  /** A vote without an answer after so long goes out again. */
+  answerMs?: number;
   cueMs?: number;
   /** Keeps unanswered votes over a reload. */
   keep?: { load: () => object[]; save: (votes: object[]) => void };

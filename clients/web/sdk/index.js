@@ -20,38 +20,44 @@
  * | `connection` | `live`, `connecting`, `blind`, `closed` | the connection's state changed |
  * | `refused` | `{code, reason}` | the server closed for good (4500-4999); there is no reconnecting |
  * | `token` | `{code}` | the token was refused or has expired |
- * | `problem` | ERROR data | an ERROR that answers no vote and no cue; `UNKNOWN_TYPE` once for each type this SDK does not know |
- * | `message` | envelope | every message that was taken (duplicates are not) |
+ * | `problem` | ERROR data | an ERROR that answers no vote and no cue; `BAD_MESSAGE` when a message of the server cannot be read; `UNKNOWN_TYPE` once for each type this SDK does not know |
+ * | `message` | envelope | every message that was taken, in order; what must arrive once, however often it came |
  * | any message type | its data | `VOTING_OPEN`, `RESULTS_READY`, `WARNING`, ... |
+ *
+ * A message with an `offset` is an event of its channel. After a reconnect those that were missed come in order, and
+ * `state` may be ahead of them: it never goes back. One without is a snapshot or a tick, and may come again.
+ *
+ * docs/sdk.md has the behaviours one by one, beside those of the Python SDK.
  */
-import { closeWords, fullJitter, mayReconnect } from "./backoff.js";
 import { ServerClock } from "./clock.js";
+import { Link } from "./link.js";
+import { Refusal } from "./refusal.js";
 import { Requests } from "./requests.js";
 import { EMPTY, next } from "./show.js";
-import { Refusal } from "./refusal.js";
+import { MUST_ARRIVE, Subscriptions } from "./subscriptions.js";
+import { Timers } from "./timers.js";
+import { Tokens } from "./tokens.js";
 
+export { closeWords } from "./backoff.js";
 export { plainWords, Refusal } from "./refusal.js";
 
-const OPEN = 1;
 /** The first samples of a connection follow each other at once, so that the countdown is right from its first second. */
 const CLOCK_BURST_MS = [0, 120, 300, 700, 1500];
 /** Clocks drift by some ms a minute; one sample a minute and client is cheap for the server. */
 const CLOCK_AGAIN_MS = 60_000;
-/** A connection that lived this long was a good one: the next loss starts the backoff anew. */
-const SETTLED_MS = 5_000;
-/** What must arrive is acknowledged within this long, each client at a time of its own: a million at once would be a flood. */
-const ACK_WITHIN_MS = 5_000;
-/** A token is asked for anew this long before it ends, or halfway through a short life. */
-const REFRESH_BEFORE_MS = 60_000;
-const MUST_ARRIVE = new Set(["STATE_UPDATE", "VOTING_OPEN", "VOTING_CLOSED", "WARNING", "RESULTS_READY"]);
-/** Every message type of protocol version 1; others are of a later server and only passed on to `message`. */
+/** Every message type of protocol version 1; others are of a later server and only passed on. */
 const KNOWN = new Set([
   ...MUST_ARRIVE, "WELCOME", "AUTH_OK", "SUBSCRIBED", "UNSUBSCRIBED", "PONG", "RECONNECT", "ERROR", "TIME_UPDATE",
   "COUNTDOWN", "LIVE_RESULTS", "VOTE_UPDATE", "CONTESTANT_UPDATE", "VOTE_ACK", "CUE_ACK", "TALLY",
 ]);
+/** So many unknown types are told apart; a server that makes them up must not fill our memory. */
+const UNKNOWN_KEPT = 64;
 /** Refusals of a token: asking again with the same one is of no use. */
 const TOKEN_CODES = new Set(["UNAUTHENTICATED", "TOKEN_EXPIRED", "FORBIDDEN"]);
-/** Without a known window a vote is given up after this long. */
+const LOST_POSITION = 4004;
+const TOKEN_OVER = 4003;
+const INVALID_TOKEN = 4500;
+/** Without an open window a vote is given up after this long. */
 const NO_WINDOW_MS = 30_000;
 
 /** Steady Unix milliseconds: a step of the wall clock moves nothing. */
@@ -60,6 +66,20 @@ const steadyNow = () => performance.timeOrigin + performance.now();
 /** @returns {string} a random id of 32 hexadecimal characters; needs no secure context, as randomUUID would */
 function newId() {
   return Array.from(crypto.getRandomValues(new Uint8Array(16)), (b) => b.toString(16).padStart(2, "0")).join("");
+}
+
+/**
+ * The message in a text frame; throws for what is none. A whole number beyond 2^53 was rounded on its way through
+ * JSON.parse: such a message is refused, for a wrong count is worse than an old one.
+ */
+function decode(text) {
+  const exact = (key, value) => {
+    if (Number.isInteger(value) && !Number.isSafeInteger(value)) throw new RangeError(`${key} is beyond 2^53`);
+    return value;
+  };
+  const message = JSON.parse(text, /\d{16}/.test(text) ? exact : undefined);
+  if (typeof message?.type !== "string") throw new TypeError("no type");
+  return message;
 }
 
 export class BroadcastSync {
@@ -75,63 +95,83 @@ export class BroadcastSync {
    * @param {number} [options.heartbeatMs] a PING goes out when nothing came for so long
    * @param {number} [options.silenceMs] the connection counts as lost when nothing came for so long
    * @param {number} [options.blindAfterMs] without a connection for so long, `connection` is `blind`
+   * @param {number} [options.answerMs] a vote without an answer after so long goes out again
    * @param {number} [options.cueMs] a cue without an answer after so long is UNCONFIRMED; late cues are dangerous
    * @param {{load: () => object[], save: (votes: object[]) => void}} [options.keep] keeps unanswered votes over a reload
    */
   constructor(options = {}) {
-    const o = { ...options };
-    this._WebSocket = o.WebSocket ?? globalThis.WebSocket;
-    this._random = o.random ?? Math.random;
-    this._setTimeout = o.setTimeout ?? ((fn, ms) => setTimeout(fn, ms));
-    this._clearTimeout = o.clearTimeout ?? ((timer) => clearTimeout(timer));
-    this._newId = o.newId ?? newId;
-    this._backoff = o.backoff ?? { base: 500, cap: 20_000 };
-    this._heartbeatMs = o.heartbeatMs ?? 8_000;
-    this._silenceMs = o.silenceMs ?? 14_000;
-    this._blindAfterMs = o.blindAfterMs ?? 2_000;
-    this._cueMs = o.cueMs ?? 5_000;
-    this._keep = o.keep ?? null;
-    this._now = o.now ?? steadyNow;
+    const o = {
+      WebSocket: globalThis.WebSocket,
+      random: Math.random,
+      setTimeout: (fn, ms) => setTimeout(fn, ms),
+      clearTimeout: (timer) => clearTimeout(timer),
+      newId,
+      backoff: { base: 500, cap: 20_000 },
+      heartbeatMs: 8_000,
+      silenceMs: 14_000,
+      blindAfterMs: 2_000,
+      answerMs: 4_000,
+      cueMs: 5_000,
+      keep: null,
+      now: steadyNow,
+      ...Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)),
+    };
+    this._now = o.now;
+    this._random = o.random;
+    this._newId = o.newId;
+    this._cueMs = o.cueMs;
+    this._keep = o.keep;
+    const time = { random: o.random, setTimeout: o.setTimeout, clearTimeout: o.clearTimeout };
 
     /** The server's time on this machine. */
     this.clock = new ServerClock(this._now);
     /** @type {import("./show.js").ShowState} */
     this.state = EMPTY;
-    /** @type {"closed" | "connecting" | "live" | "blind"} */
-    this.connection = "closed";
-    /** Why the connection is gone, in plain words; empty while it lives. */
-    this.reason = "";
 
     /** @type {Map<string, Set<Function>>} */
     this._listeners = new Map();
-    /** @type {Map<string, {epoch: string, offset: number, seen: number}>} where we are in each channel */
-    this._positions = new Map();
-    this._timers = new Map();
-    this._socket = null;
-    this._attempt = 0;
-    this._resumeAt = 0;
-    this._authenticated = false;
-    this._secondShown = null;
-    /** @type {(() => Promise<string | null>) | null} */
-    this._refresh = null;
-    this._refreshing = false;
-    /** @type {Map<string, {epoch: string, offset: number}>} must-arrive messages that the server has not been told of */
-    this._unacked = new Map();
     this._unknown = new Set();
-
-    const way = {
-      send: (message) => this._authenticated && this._send(message),
+    this._secondShown = null;
+    this._timers = new Timers(time);
+    this._link = new Link(o, {
+      opened: () => this._opened(),
+      received: (text) => this._received(text),
+      lost: (code) => this._lost(code),
+      ended: (code, reason) => this._ended(code, reason),
+      quiet: () => this._ping(),
+      changed: (connection) => {
+        this._emit("connection", connection);
+        this._emit("change", this);
+      },
+    });
+    this._tokens = new Tokens({ ...time, backoff: o.backoff }, {
+      send: (message) => this._send(message),
       now: () => this.clock.now(),
-      random: this._random,
-      setTimeout: this._setTimeout,
-      clearTimeout: this._clearTimeout,
+      gone: (code) => this._tokenGone(code),
+      problem: (data) => this._emit("problem", data),
+    });
+    this._subscriptions = new Subscriptions(time, { send: (message) => this._send(message), ping: () => this._ping() });
+    const way = {
+      ...time,
+      send: (message) => this._tokens.accepted && this._send(message),
+      now: () => this.clock.now(),
       changed: () => this._waitingChanged(),
     };
-    this._votes = new Requests(way);
+    this._votes = new Requests(way, { answerMs: o.answerMs });
     this._cues = new Requests(way, { answerMs: 1500, max: 8 });
   }
 
   // --- what the page asks ---------------------------------------------------------------------------------
+
+  /** @type {"closed" | "connecting" | "live" | "blind"} */
+  get connection() {
+    return this._link.connection;
+  }
+
+  /** Why the connection is gone, in plain words; empty while it lives. */
+  get reason() {
+    return this._link.reason;
+  }
 
   /** How many votes wait for their answer. */
   get waiting() {
@@ -161,7 +201,7 @@ export class BroadcastSync {
 
   /**
    * @param {string} name see the table above
-   * @param {(argument: any) => void} listener
+   * @param {(argument: any) => void} listener what it throws is reported as an uncaught error and stops nobody else
    * @returns {() => void} takes the listener off
    */
   on(name, listener) {
@@ -182,34 +222,25 @@ export class BroadcastSync {
    *   server refuses it; gives the next one, or null when there is none. Votes wait for it.
    */
   connect(url, { token = null, channels = ["show", "results"], refreshToken = null } = {}) {
-    this._drop();
-    this._url = url;
-    this._token = token;
-    this._refresh = refreshToken;
-    this._channels = channels;
-    this._attempt = 0;
-    this._resumeAt = 0;
-    this._wanted = true;
-    this._setConnection("connecting");
-    this._open();
+    this._subscriptions.lost();
+    this._tokens.use(token, refreshToken);
+    this._subscriptions.channels = channels;
+    this._link.connect(url);
   }
 
   /** Uses another token from now on, on the same connection. */
   setToken(token) {
-    this._token = token;
-    this._authenticated = false;
-    if (token) this._send({ type: "AUTH", token });
+    this._tokens.set(token);
   }
 
   /** Ends the connection for good. Votes without an answer are given up as UNCONFIRMED. */
   close() {
-    this._wanted = false;
-    this._drop();
-    this._cancel("blind");
-    this._cancel("second");
+    this._tokens.use(null, null);
+    this._subscriptions.lost();
+    this._timers.cancelAll();
     this._votes.rejectAll({ code: "UNCONFIRMED" });
     this._cues.rejectAll({ code: "UNCONFIRMED" });
-    this._setConnection("closed");
+    this._link.close();
   }
 
   /**
@@ -222,7 +253,7 @@ export class BroadcastSync {
   vote(contestantId, { voteType = "free", voteCount = 1, metadata, id = this._newId() } = {}) {
     const message = { type: "VOTE", id, contestantId, voteType, voteCount };
     if (metadata !== undefined) message.metadata = metadata;
-    if (!this._token) return Promise.reject(new Refusal({ code: "UNAUTHENTICATED" }));
+    if (!this._tokens.token) return Promise.reject(new Refusal({ code: "UNAUTHENTICATED" }));
     return this._votes.add(id, message, this._hardClose(), this.state.window?.windowId);
   }
 
@@ -261,121 +292,38 @@ export class BroadcastSync {
   /** Measures the clock anew: worth calling when a phone wakes up. */
   syncClock() {
     this.clock.restart();
-    CLOCK_BURST_MS.forEach((ms, i) => this._after(`clock${i}`, ms, () => this._ping()));
-    this._after("clock", CLOCK_AGAIN_MS, () => this._clockAgain());
+    CLOCK_BURST_MS.forEach((ms, i) => this._timers.after(`clock${i}`, ms, () => this._ping()));
+    this._timers.after("clock", CLOCK_AGAIN_MS, () => this._clockAgain());
   }
 
   // --- the connection -------------------------------------------------------------------------------------
 
-  _open() {
-    const socket = new this._WebSocket(this._url);
-    this._socket = socket;
-    this._authenticated = false;
-    socket.onopen = () => this._opened();
-    socket.onmessage = ({ data }) => this._received(data);
-    socket.onclose = ({ code, reason }) => socket === this._socket && this._lost(code, reason);
-    socket.onerror = () => {}; // a close event always follows, and says more
-    this._heard = this._now();
-    this._after("silence", this._silenceMs, () => this._checkSilence());
-  }
-
   _opened() {
-    if (this._token && !this._refreshing) this._send({ type: "AUTH", token: this._token });
-    if (this._channels.length) {
-      const since = {};
-      for (const channel of this._channels) {
-        const at = this._positions.get(channel);
-        if (at) since[channel] = { epoch: at.epoch, offset: at.offset };
-      }
-      const message = { type: "SUBSCRIBE", channels: this._channels };
-      this._send(Object.keys(since).length ? { ...message, since } : message);
-    }
+    this._tokens.opened();
+    this._subscriptions.opened();
     this.syncClock();
-    this._after("settled", SETTLED_MS, () => (this._attempt = 0));
   }
 
-  _lost(code, reason, silentMs = 0) {
-    this._drop();
-    if (!this._wanted) return;
-    if (code === 4004) this._positions.clear();
-    this.reason = closeWords(code, reason);
-    if (!mayReconnect(code)) {
-      this._wanted = false;
-      this._setConnection("closed");
-      if (code === 4500 && this._token) this._tokenGone("UNAUTHENTICATED");
-      this._cues.rejectAll({ code: "UNCONFIRMED", message: this.reason });
-      this._votes.rejectAll({ code: "UNCONFIRMED", message: this.reason });
-      this._emit("refused", { code, reason: this.reason });
-      return;
-    }
-    if (code === 4003 && this._token) this._tokenEnded("TOKEN_EXPIRED");
-    this._setConnection(this.connection === "blind" || silentMs >= this._blindAfterMs ? "blind" : "connecting");
-    const planned = this._resumeAt - this._now();
-    this._resumeAt = 0;
-    // The server's own slot for us (RECONNECT) is already spread out; anything else we spread ourselves.
-    const wait = planned > 0 ? planned : fullJitter(this._attempt++, this._backoff, this._random);
-    this._after("open", wait, () => this._open());
+  _lost(code) {
+    this._tokens.lost();
+    this._subscriptions.lost();
+    for (const name of ["clock", ...CLOCK_BURST_MS.map((_, i) => `clock${i}`)]) this._timers.cancel(name);
+    if (code === LOST_POSITION) this._subscriptions.forget();
+    if (code === TOKEN_OVER) this._tokens.refused("TOKEN_EXPIRED");
   }
 
-  /** Lets go of the socket, whatever state it is in; its late events reach nobody. */
-  _drop() {
-    const socket = this._socket;
-    this._socket = null;
-    this._authenticated = false;
-    for (const name of [...this._timers.keys()]) {
-      if (name !== "blind" && name !== "second") this._cancel(name);
-    }
-    if (!socket) return;
-    socket.onopen = socket.onmessage = socket.onclose = socket.onerror = null;
-    try {
-      socket.close(1000);
-    } catch {
-      // a socket that never opened may refuse; it is gone either way
-    }
+  _ended(code, reason) {
+    if (code === INVALID_TOKEN && this._tokens.token) this._tokens.end("UNAUTHENTICATED");
+    this._cues.rejectAll({ code: "UNCONFIRMED", message: reason });
+    this._votes.rejectAll({ code: "UNCONFIRMED", message: reason });
+    this._emit("refused", { code, reason });
   }
 
-  _setConnection(connection) {
-    if (connection === "live") this.reason = "";
-    if (connection === "live" || connection === "closed") this._cancel("blind");
-    else if (!this._timers.has("blind")) {
-      this._after("blind", this._blindAfterMs, () => this._setConnection("blind"));
-    }
-    if (connection === this.connection) return;
-    this.connection = connection;
-    this._emit("connection", connection);
-    this._emit("change", this);
-  }
-
-  /** A network that vanished sends no close: silence is what tells. */
-  _checkSilence() {
-    const silent = this._now() - this._heard;
-    if (silent >= this._silenceMs) return this._lost(4002, "", silent);
-    if (silent >= this._heartbeatMs) this._ping();
-    const wait = silent >= this._heartbeatMs ? this._silenceMs - silent : this._heartbeatMs - silent;
-    this._after("silence", Math.max(50, wait), () => this._checkSilence());
-  }
-
+  /** Any message takes the acknowledgements along. */
   _send(message) {
-    if (this._socket?.readyState !== OPEN) return false;
-    this._socket.send(JSON.stringify(this._unacked.size ? { ...message, ack: this._takeAcks() } : message));
-    return true;
-  }
-
-  _takeAcks() {
-    const acks = Object.fromEntries(this._unacked);
-    this._unacked.clear();
-    this._cancel("ack");
-    return acks;
-  }
-
-  /** Any message takes the acknowledgements along; without one within a few seconds a PING does. */
-  _acknowledge({ type, channel, epoch, offset }) {
-    if (MUST_ARRIVE.has(type) && channel !== undefined && offset !== undefined) this._reached(channel, epoch, offset);
-  }
-
-  _reached(channel, epoch, offset) {
-    this._unacked.set(channel, { epoch, offset });
-    if (!this._timers.has("ack")) this._after("ack", ACK_WITHIN_MS * this._random(), () => this._ping());
+    if (!this._link.open) return false;
+    const ack = this._subscriptions.takeAcks();
+    return this._link.send(JSON.stringify(ack ? { ...message, ack } : message));
   }
 
   _ping() {
@@ -384,24 +332,23 @@ export class BroadcastSync {
 
   _clockAgain() {
     this._ping();
-    this._after("clock", CLOCK_AGAIN_MS * (0.75 + 0.5 * this._random()), () => this._clockAgain());
+    this._timers.after("clock", CLOCK_AGAIN_MS * (0.75 + 0.5 * this._random()), () => this._clockAgain());
   }
 
   // --- messages -------------------------------------------------------------------------------------------
 
   _received(text) {
-    this._heard = this._now();
     let message;
     try {
-      message = JSON.parse(text);
-    } catch {
-      return this._emit("problem", { code: "BAD_MESSAGE", message: "The server sent something unreadable." });
+      message = decode(text);
+    } catch (error) {
+      return this._emit("problem", { code: "BAD_MESSAGE", message: `The server sent something unreadable: ${error.message}` });
     }
-    if (typeof message?.type !== "string" || this._isDuplicate(message)) return;
-    this._acknowledge(message);
+    const history = this._isHistory(message);
+    if (!this._subscriptions.take(message) || this._isKnownResult(message)) return;
     this._handle(message);
     const before = this.state;
-    this.state = next(before, message);
+    if (!history) this.state = next(before, message);
     if (this.state.window !== before.window) this._votes.setDeadline(this._hardClose(), this.state.window?.windowId);
     this._emit("message", message);
     this._emit(message.type, message.data);
@@ -409,130 +356,70 @@ export class BroadcastSync {
     this._watchSecond();
   }
 
-  /**
-   * Everything up to our offset in the same epoch has been seen; a replay may bring it again. A replay may also
-   * bring states older than the snapshot that greeted us: those are history, and the screen must not go back.
-   */
-  _isDuplicate({ type, data, channel, epoch, offset }) {
-    if (channel === undefined || epoch === undefined || offset === undefined) return false;
-    const at = this._positions.get(channel);
-    if (at?.epoch === epoch && offset <= at.seen) return true;
-    const history = at?.epoch === epoch && type === "STATE_UPDATE" && data.revision < this.state.revision;
-    this._positions.set(channel, { epoch, seen: offset, offset: Math.max(offset, at?.epoch === epoch ? at.offset : 0) });
-    return history;
+  /** A replay brings states older than the snapshot that greeted us; the screen must not go back. */
+  _isHistory({ type, data, channel, epoch }) {
+    return type === "STATE_UPDATE" && epoch !== undefined && this._subscriptions.epoch(channel) === epoch
+      && data.revision < this.state.revision;
+  }
+
+  /** Each snapshot brings the result again; it is told once. */
+  _isKnownResult({ type, data, offset }) {
+    return type === "RESULTS_READY" && offset === undefined && this.state.result?.windowId === data.windowId
+      && JSON.stringify(this.state.result) === JSON.stringify(data);
   }
 
   _handle({ type, data }) {
     switch (type) {
       case "WELCOME":
-        this.clock.guess(Date.parse(data.serverTime));
-        return this._setConnection("live");
+        return this.clock.guess(Date.parse(data.serverTime));
       case "PONG":
-        return this.clock.sample(data.t0, data.t1, data.t2, this._heard);
+        return this.clock.sample(data.t0, data.t1, data.t2, this._link.heard);
       case "SUBSCRIBED":
-        return this._subscribed(data);
+        return this._subscriptions.subscribed(data);
       case "AUTH_OK":
-        return this._signedIn(data);
+        this._tokens.ok(data);
+        this._votes.flush();
+        return this._cues.flush();
       case "VOTE_ACK":
         return this._votes.answer(data.id, data);
       case "CUE_ACK":
         return this._cues.answer(data.cueId, data);
       case "RECONNECT":
-        return this._planReconnect(data.afterMs);
+        return this._link.move(data.afterMs);
       case "ERROR":
         return this._error(data);
       default:
-        if (!KNOWN.has(type) && !this._unknown.has(type) && this._unknown.size < 64) {
+        if (!KNOWN.has(type) && !this._unknown.has(type) && this._unknown.size < UNKNOWN_KEPT) {
           this._unknown.add(type);
           this._emit("problem", { code: "UNKNOWN_TYPE", message: `This SDK does not know messages of type ${type}.` });
         }
     }
   }
 
-  _signedIn({ expiresAt }) {
-    this._authenticated = true;
-    this._votes.flush();
-    this._cues.flush();
-    const left = Date.parse(expiresAt) - this.clock.now();
-    if (!this._refresh || !(left > 0)) return;
-    const wait = Math.max(left / 2, left - REFRESH_BEFORE_MS * (1 + this._random()));
-    this._after("refresh", Math.min(wait, 2 ** 31 - 1), () => this._refreshToken("TOKEN_EXPIRED"));
-  }
-
-  /**
-   * Recovered: what we missed follows, and moves our position. Not recovered: a snapshot follows; the place to
-   * resume from is the server's, and the snapshot itself may carry an offset at or below it.
-   */
-  _subscribed({ channel, recovered, epoch, offset }) {
-    if (recovered) return;
-    this._positions.set(channel, { epoch, offset, seen: -1 });
-    this._reached(channel, epoch, offset);
-  }
-
-  _planReconnect(afterMs) {
-    this._resumeAt = this._now() + Math.max(1, afterMs);
-    this._after("moving", Math.max(1, afterMs), () => {
-      this._resumeAt = 0;
-      this._drop();
-      this._setConnection("connecting");
-      this._open();
-    });
-  }
-
   _error(data) {
-    if (data.code === "TOKEN_EXPIRED" && data.id !== undefined && this._refresh && this._token) {
-      return this._tokenEnded(data.code); // the vote stays and goes out again with the next token
+    const { code, id, cueId } = data;
+    if (code === "TOKEN_EXPIRED" && id !== undefined && this._tokens.renewable) {
+      return this._tokens.refused(code); // the vote stays and goes out again with the next token
     }
-    if (data.id !== undefined && this._votes.refuse(data.id, data)) return;
-    if (data.cueId !== undefined && this._cues.refuse(data.cueId, data)) return;
-    if (TOKEN_CODES.has(data.code) && this._token && (!this._authenticated || data.code === "TOKEN_EXPIRED")) {
-      this._tokenEnded(data.code);
-    }
+    if (id !== undefined && this._votes.refuse(id, data)) return;
+    if (cueId !== undefined && this._cues.refuse(cueId, data)) return;
+    if (TOKEN_CODES.has(code)) {
+      if (!this._tokens.accepted || code === "TOKEN_EXPIRED") this._tokens.refused(code);
+    } else if (id === undefined && cueId === undefined && !data.retryable) this._subscriptions.refused();
     this._emit("problem", data);
   }
 
-  /** The token is of no use any more; votes and cues wait for the next one, if there is somebody to ask. */
-  _tokenEnded(code) {
-    this._authenticated = false;
-    if (!this._refresh || code === "FORBIDDEN") return this._tokenGone(code);
-    void this._refreshToken(code);
-  }
-
-  /** Asks for a token, once at a time. A failure is tried again; none, or the same one, and there is nothing more to try. */
-  async _refreshToken(code, attempt = 0) {
-    if (this._refreshing) return;
-    this._refreshing = true;
-    const old = this._token;
-    let token = null;
-    let failure = null;
-    try {
-      token = await this._refresh();
-    } catch (error) {
-      failure = error;
-    }
-    this._refreshing = false;
-    if (!this._wanted || this._token !== old) return; // closed, or the page gave one itself
-    if (failure) {
-      this._emit("problem", { code, message: `No new token came: ${failure.message ?? failure}` });
-      const wait = fullJitter(attempt, this._backoff, this._random);
-      return this._after("refresh", wait, () => this._refreshToken(code, attempt + 1));
-    }
-    if (token && token !== old) this.setToken(token);
-    else if (!this._authenticated) this._tokenGone(code);
-  }
-
-  /** The token is not sent again, and what waits for it is told so. */
+  /** What waits for the token is told that it is gone. */
   _tokenGone(code) {
-    this._token = null;
-    this._authenticated = false;
     this._votes.rejectAll({ code });
     this._cues.rejectAll({ code });
     this._emit("token", { code });
   }
 
+  /** Of an open window its hard close: later no attempt could count. Else the server has the word, and some time for it. */
   _hardClose() {
     const { window, voting } = this.state;
-    if (!window || voting === "IDLE") return this.clock.now() + NO_WINDOW_MS;
+    if (!window || (voting !== "OPEN" && voting !== "CLOSING")) return this.clock.now() + NO_WINDOW_MS;
     return Date.parse(window.hardClosesAt ?? window.closesAt);
   }
 
@@ -551,27 +438,19 @@ export class BroadcastSync {
       this._secondShown = seconds;
       if (seconds !== null) this._emit("second", seconds);
     }
-    if (ms === null || ms === 0) return this._cancel("second");
-    this._after("second", ms - (seconds - 1) * 1000 + 1, () => this._watchSecond());
-  }
-
-  _after(name, ms, fn) {
-    this._cancel(name);
-    this._timers.set(
-      name,
-      this._setTimeout(() => {
-        this._timers.delete(name);
-        fn();
-      }, ms),
-    );
-  }
-
-  _cancel(name) {
-    this._clearTimeout(this._timers.get(name));
-    this._timers.delete(name);
+    if (ms === null || ms === 0) return this._timers.cancel("second");
+    this._timers.after("second", ms - (seconds - 1) * 1000 + 1, () => this._watchSecond());
   }
 
   _emit(name, argument) {
-    for (const listener of [...(this._listeners.get(name) ?? [])]) listener(argument);
+    for (const listener of [...(this._listeners.get(name) ?? [])]) {
+      try {
+        listener(argument);
+      } catch (error) {
+        queueMicrotask(() => {
+          throw error;
+        });
+      }
+    }
   }
 }

@@ -5,7 +5,7 @@
 import { fullJitter } from "./backoff.js";
 import { Refusal, RETRY_CODES } from "./refusal.js";
 
-/** @typedef {{message: object, attempt: number, deadline: number, scope?: string, timer: any, resolve: Function, reject: Function}} Entry */
+/** @typedef {{message: object, attempt: number, deadline: number, scope?: string, timer: any, promise: Promise<object>, resolve: Function, reject: Function}} Entry */
 
 export class Requests {
   /**
@@ -36,21 +36,25 @@ export class Requests {
   }
 
   /**
-   * Sends `message` now or as soon as there is a connection, and again until it is answered.
+   * Sends `message` now or as soon as there is a connection, and again until it is answered. One with an `id` that
+   * waits already is that one.
    * @param {string} id @param {object} message
    * @param {number} deadline server time after which it is not sent any more, Unix milliseconds
    * @param {string} [scope] the voting window it was meant for; a later window must not get it
    * @returns {Promise<object>} the answer's data; rejects with Refusal
    */
   add(id, message, deadline, scope) {
+    const known = this._entries.get(id);
+    if (known) return known.promise;
     if (this._entries.size >= this._limits.max) {
       return Promise.reject(new Refusal({ code: "BUSY", message: "Too many votes are waiting for an answer." }));
     }
-    return new Promise((resolve, reject) => {
-      this._entries.set(id, { message, deadline, scope, attempt: 0, timer: null, resolve, reject });
-      this._send(id);
-      this._way.changed?.();
-    });
+    const entry = { message, deadline, scope, attempt: 0, timer: null };
+    entry.promise = new Promise((resolve, reject) => Object.assign(entry, { resolve, reject }));
+    this._entries.set(id, entry);
+    this._send(id);
+    this._way.changed?.();
+    return entry.promise;
   }
 
   /** Moves the deadline of what belongs to `scope` (the window was extended, or closed early). */

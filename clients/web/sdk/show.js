@@ -96,6 +96,8 @@ export function next(state, { type, data }) {
     case "VOTE_UPDATE":
       return leanUpdate(state, data);
     case "RESULTS_READY":
+      // a replay tells of a result that the next window has put aside
+      if (data.windowId !== state.window?.windowId && (state.voting === "OPEN" || state.voting === "CLOSING")) return state;
       return { ...state, result: data, board: { results: data.results, totalVotes: data.totalVotes } };
     case "TALLY":
       return { ...state, tally: data };
