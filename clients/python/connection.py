@@ -1,4 +1,4 @@
-"""When to connect again, and after how long. Pure."""
+"""When to connect again and after how long, and when a connection counts as dead. Pure."""
 
 from __future__ import annotations
 
@@ -26,6 +26,18 @@ class Backoff(Struct, frozen=True):
 
 
 BACKOFF: Final = Backoff()
+"""For clients that say nothing else."""
+
+
+class Heartbeat(Struct, frozen=True):
+    """A network that vanished sends no close: silence is what tells. Seconds without a message until the server is
+    asked for one, and until the connection counts as lost."""
+
+    ask_s: float = 8.0
+    lost_s: float = 14.0
+
+
+HEARTBEAT: Final = Heartbeat()
 """For clients that say nothing else."""
 
 

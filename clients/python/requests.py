@@ -24,11 +24,13 @@ class Patience(Struct, frozen=True):
 
     answer_s: float = 4.0
     most: int = 64
-    backoff: Backoff = Backoff(base_s=0.2, cap_s=5.0)
+    backoff: Backoff = Backoff(base_s=0.4, cap_s=5.0)
 
 
 PATIENCE: Final = Patience()
 """For clients that say nothing else."""
+CUE_PATIENCE: Final = Patience(answer_s=1.5, most=8)
+"""For cues: a late one is dangerous, so it is asked for again soon."""
 
 
 class _Request(Struct, eq=False):

@@ -22,6 +22,7 @@ from broadcast_sync.wire.server import (
     Envelope,
     Error,
     Pong,
+    ResultsReady,
     ShowInfo,
     StateUpdate,
     Subscribed,
@@ -49,7 +50,7 @@ def open_state(seconds: float = 60.0, revision: int = 1, voting: str = "OPEN") -
 
 
 class SmallServer:
-    """Greets, accepts every token but `bad`, keeps a log of channel `show`, counts each vote id once.
+    """Greets, accepts tokens that do not begin with `bad`, keeps a log of channel `show`, counts each vote id once.
 
     `before_ack` sees every VOTE before it is answered and may return an Error instead, close the connection, or
     raise `Drop` to swallow the answer.
@@ -62,10 +63,15 @@ class SmallServer:
         self.epoch = "e1"
         self.log: list[bytes] = []
         self.state = open_state()
+        self.result: ResultsReady | None = None
+        self.expires_at = iso(0)
+        """What AUTH_OK says."""
         self.votes: dict[str, str] = {}
         self.attempts: list[str] = []
         self.messages: list[dict[str, Any]] = []
         self.sockets: list[ServerConnection] = []
+        self.deaf = False
+        """True: it hears, and answers nobody."""
         self.connected = asyncio.Event()
         self.heard = asyncio.Event()
         self.refuse_handshake: Callable[[Request], tuple[int, dict[str, str]] | None] = lambda request: None
@@ -76,9 +82,17 @@ class SmallServer:
         """Appends to the channel's log and sends it to everybody, or to nobody."""
         if isinstance(data, StateUpdate):
             self.state = data
+        elif isinstance(data, ResultsReady):
+            self.result = data
         self.log.append(self._encode(data, len(self.log) + 1))
         for socket in () if unseen else self.sockets:
             socket.protocol.send_text(self.log[-1])
+            socket.send_data()
+
+    def say(self, payload: str) -> None:
+        """Sends everybody a text frame as it is."""
+        for socket in self.sockets:
+            socket.protocol.send_text(payload.encode())
             socket.send_data()
 
     def send(self, socket: ServerConnection, data: Data) -> None:
@@ -104,8 +118,10 @@ class SmallServer:
         return msgspec.json.encode(envelope)
 
     def _snapshot(self, socket: ServerConnection) -> None:
-        socket.protocol.send_text(self._encode(self.state, len(self.log)))
-        socket.send_data()
+        """The state as it is, and the result if there is one: without an offset, as it stands for all before it."""
+        self.send(socket, self.state)
+        if self.result is not None:
+            self.send(socket, self.result)
 
     async def _handshake(self, connection: ServerConnection, request: Request) -> Response | None:
         refused = self.refuse_handshake(request)
@@ -118,8 +134,9 @@ class SmallServer:
 
     async def _serve(self, socket: ServerConnection) -> None:
         self.sockets.append(socket)
-        self.send(socket, Welcome("s", "n", iso(now_ms()), 20.0))
-        self._snapshot(socket)
+        if not self.deaf:
+            self.send(socket, Welcome("s", "n", iso(now_ms()), 20.0))
+            self._snapshot(socket)
         self.connected.set()
         self.heard.set()
         try:
@@ -136,11 +153,13 @@ class SmallServer:
 
     def _answer(self, socket: ServerConnection, message: dict[str, Any]) -> None:
         self.messages.append(message)
+        if self.deaf:
+            return
         match message["type"]:
-            case "AUTH" if message["token"] == "bad":
+            case "AUTH" if message["token"].startswith("bad"):
                 self.send(socket, Error("UNAUTHENTICATED", "no", False))
             case "AUTH":
-                self.send(socket, AuthOk("u", ["user"], "default", iso(0), {"free": 5}))
+                self.send(socket, AuthOk("u", ["user"], "default", self.expires_at, {"free": 5}))
             case "SUBSCRIBE":
                 self._subscribe(socket, message)
             case "PING":

@@ -10,16 +10,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broadcast_sync.wire.client import CueMessage, Position, RequestUpdate, Vote
-from broadcast_sync.wire.server import Error, StateUpdate
+from broadcast_sync.wire.client import ClientMessage, CueMessage, Position, RequestUpdate, Subscribe, Vote
+from broadcast_sync.wire.server import Error, StateUpdate, Subscribed
+from clients.python.clock import ServerClock
 from clients.python.connection import Backoff, may_reconnect, retry_after_s
 from clients.python.control import sign
 from clients.python.errors import ConnectionEnded, Overloaded, Refused, Unconfirmed
 from clients.python.inbox import Inbox
 from clients.python.messages import Message, decode, encode, with_acks
-from clients.python.offset import ClockOffset
-from clients.python.positions import Positions
 from clients.python.requests import Patience, Requests
+from clients.python.subscriptions import Subscriptions
 
 # --- connection ------------------------------------------------------------------------------------------------
 
@@ -47,54 +47,124 @@ def test_retry_after() -> None:
 # --- clock -----------------------------------------------------------------------------------------------------
 
 
+class Local:
+    """This machine's time, as the test says."""
+
+    def __init__(self) -> None:
+        self.ms = 0.0
+
+    def __call__(self) -> float:
+        return self.ms
+
+
 @given(st.lists(st.tuples(st.floats(0, 500), st.floats(0, 500)), min_size=1, max_size=20), st.floats(-1e6, 1e6))
 def test_the_offset_is_off_by_at_most_half_the_best_round_trip(ways: list[tuple[float, float]], offset: float) -> None:
-    clock = ClockOffset()
-    clock.guess(5.0, 0.0)
-    for number, (there, back) in enumerate(ways):
-        t0 = number * 10_000.0
-        clock.add(t0, t0 + there + offset, t0 + there + offset + 1, t0 + there + 1 + back)
+    local = Local()
+    clock = ServerClock(local)
+    clock.guess(5.0)
+    for there, back in ways:
+        local.ms += 10_000.0
+        t0, local.ms = local.ms, local.ms + there + 1 + back
+        clock.add(t0, t0 + there + offset, t0 + there + offset + 1, local.ms)
+        assert abs(clock.offset_ms - offset) <= clock.error_ms + 1e-3
+    local.ms += 20_000.0  # time enough to be corrected by a second
     assert abs(clock.offset_ms - offset) <= clock.error_ms + 1e-3
     kept = clock.offset_ms
-    clock.guess(1.0, 0.0)
+    clock.guess(1.0)
     clock.add(10.0, 0.0, 0.0, 9.0)
     assert clock.offset_ms == kept
     clock.restart()
     assert (clock.offset_ms, clock.error_ms) == (kept, float("inf"))
 
 
-# --- positions -------------------------------------------------------------------------------------------------
+def test_a_correction_is_slewed_and_a_large_one_a_step() -> None:
+    local = Local()
+    clock = ServerClock(local)
+    clock.add(0.0, 200.0, 200.0, 400.0)  # the first sample moves it at once
+    assert clock.offset_ms == 0.0
+    local.ms = 1_000.0
+    clock.add(1_000.0, 1_150.0, 1_150.0, 1_100.0)  # a better one: 100 ms ahead
+    before, shown = clock.now_ms(), []
+    for _ in range(30):
+        local.ms += 100.0
+        shown.append(clock.now_ms() - before)
+        before += shown[-1]
+    assert all(95.0 - 1e-6 <= step <= 105.0 + 1e-6 for step in shown)
+    assert clock.offset_ms == pytest.approx(100.0)
+    clock.restart()
+    clock.add(4_000.0, 9_000.0, 9_000.0, 4_000.0)
+    assert clock.offset_ms == 5_000.0
 
 
-def test_nothing_arrives_twice() -> None:
-    positions = Positions()
-    assert positions.is_new("show", "e", 1)
-    assert not positions.is_new("show", "e", 1)
-    assert positions.is_new("show", "e", 2) and not positions.is_new("show", "e", 1)
-    assert positions.is_new("show", "f", 1)
-    assert positions.since() == {"show": Position("f", 1)}
+# --- subscriptions -----------------------------------------------------------------------------------------------
 
 
-def test_after_a_reconnect_the_greeting_is_passed_over_and_the_rest_comes_in_order() -> None:
-    positions = Positions()
-    positions.is_new("show", "e", 4)
-    positions.is_new("results", "e", 9)
-    positions.resume(["show"])
-    assert positions.resuming and positions.since() == {"show": Position("e", 4)}
-    assert not positions.is_new("show", "e", 7)
-    positions.subscribed("show", "e", 7, recovered=True)
-    assert not positions.resuming
-    assert [positions.is_new("show", "e", offset) for offset in (4, 5, 6, 7, 7)] == [False, True, True, True, False]
+class Said:
+    """What subscriptions ask for."""
+
+    def __init__(self, *channels: str, random: float = 0.5) -> None:
+        self.messages: list[ClientMessage] = []
+        self.pings = 0
+        self.subscriptions = Subscriptions(channels, self, lambda: random)
+
+    def say(self, message: ClientMessage) -> bool:
+        self.messages.append(message)
+        return True
+
+    def ping(self) -> None:
+        self.pings += 1
+
+    def take(self, *offsets: int, epoch: str = "e", type: str = "WARNING") -> list[bool]:
+        return [self.subscriptions.take(type, "show", epoch, offset) for offset in offsets]
+
+    def subscribed(self, offset: int, *, recovered: bool, epoch: str = "e") -> None:
+        self.subscriptions.subscribed(Subscribed("show", recovered, epoch, offset))
 
 
-def test_without_recovery_a_snapshot_is_taken_whatever_its_offset() -> None:
-    positions = Positions()
-    positions.is_new("show", "e", 4)
-    positions.resume(["show"])
-    positions.subscribed("show", "f", 7, recovered=False)
-    assert [positions.is_new("show", "f", offset) for offset in (7, 6, 8, 7)] == [True, True, True, False]
-    positions.forget()
-    assert positions.since() == {}
+async def test_nothing_is_taken_twice() -> None:
+    said = Said("show")
+    assert said.take(1, 1, 2, 1) == [True, False, True, False]
+    assert said.take(1, epoch="f") == [True]
+    assert said.subscriptions.take_acks() == {"show": Position("f", 1)} and said.subscriptions.take_acks() == {}
+    assert said.subscriptions.take("COUNTDOWN", "show", None, None) and said.messages == []
+    said.subscriptions.lost()
+
+
+async def test_a_gap_is_asked_for_and_what_comes_after_it_waits() -> None:
+    said = Said("show")
+    said.subscribed(4, recovered=False)
+    assert said.take(6, 5, 7) == [False, True, False]
+    assert said.messages == [Subscribe(["show"], {"show": Position("e", 4)})]
+    said.subscribed(7, recovered=True)
+    assert said.take(5, 6, 7) == [False, True, True]
+    said.subscriptions.lost()
+
+
+async def test_boards_may_skip_numbers() -> None:
+    said = Said("results")
+    assert said.take(1_000, 3_000, 2_000, type="LIVE_RESULTS") == [True, True, False]
+    assert said.messages == [] and said.subscriptions.take_acks() == {}
+
+
+async def test_a_snapshot_stands_for_all_before_it_unless_the_node_lags() -> None:
+    said = Said("show")
+    said.take(4)
+    said.subscribed(9, recovered=False)
+    assert said.take(9, 10) == [False, True]
+    said.subscribed(7, recovered=False)
+    assert said.take(8, 10, 11) == [False, False, True]
+    said.subscribed(2, recovered=False, epoch="f")
+    assert said.take(3, epoch="f") == [True]
+    said.subscriptions.lost()
+
+
+async def test_a_refused_subscribe_is_said_once_more_without_a_place() -> None:
+    said = Said("show")
+    said.take(4, 9)
+    said.subscriptions.refused()
+    said.subscriptions.refused()
+    assert said.messages == [Subscribe(["show"], {"show": Position("e", 4)}), Subscribe(["show"])]
+    said.subscriptions.lost()
 
 
 # --- messages --------------------------------------------------------------------------------------------------
