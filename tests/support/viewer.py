@@ -5,22 +5,33 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from typing import Any
+import random
+from typing import Any, Final
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 Message = dict[str, Any]
 
+MUST_ARRIVE: Final = frozenset({"STATE_UPDATE", "VOTING_OPEN", "VOTING_CLOSED", "WARNING", "RESULTS_READY"})
+ACK_WITHIN_S: Final = 5.0
+"""As the SDKs have it: what must arrive is acknowledged within this, each client in its own time."""
+
 
 class Viewer:
-    """One socket. Everything received is kept in `messages`; `expect` also waits for what is still to come."""
+    """One socket. Everything received is kept in `messages`; `expect` also waits for what is still to come.
+
+    What must arrive is acknowledged by the next message that is sent as a dict, without one by a PING.
+    """
 
     def __init__(self, connection: ClientConnection) -> None:
         self.connection = connection
         self.messages: list[Message] = []
         self._arrived = asyncio.Event()
+        self._acks: dict[str, Message] = {}
+        self._reached = asyncio.Event()
         self._reader = asyncio.create_task(self._read())
+        self._acker = asyncio.create_task(self._acknowledge())
 
     @classmethod
     async def open(cls, url: str, path: str = "/voting/sync", token: str | None = None, **options: Any) -> Viewer:
@@ -37,12 +48,35 @@ class Viewer:
     async def _read(self) -> None:
         with contextlib.suppress(ConnectionClosed):  # however it ended, the code is in close_code
             async for text in self.connection:
-                self.messages.append(json.loads(text))
+                message = json.loads(text)
+                self.messages.append(message)
+                self._note(message)
                 self._arrived.set()
+        self._acker.cancel()
         self._arrived.set()
 
+    def _note(self, message: Message) -> None:
+        """How far it has got: by what must arrive, and by the snapshot that follows SUBSCRIBED."""
+        place = message["data"] if message["type"] == "SUBSCRIBED" else message
+        if message["type"] in MUST_ARRIVE | {"SUBSCRIBED"} and "offset" in place:
+            self._acks[place["channel"]] = {"epoch": place["epoch"], "offset": place["offset"]}
+            self._reached.set()
+
+    async def _acknowledge(self) -> None:
+        with contextlib.suppress(ConnectionClosed):
+            while True:
+                await self._reached.wait()
+                await asyncio.sleep(ACK_WITHIN_S * random.random())
+                if self._acks:
+                    await self.send({"type": "PING", "t0": 0})
+
     async def send(self, message: Message | str | bytes) -> None:
-        await self.connection.send(json.dumps(message) if isinstance(message, dict) else message)
+        """A dict as JSON, with what there is to acknowledge; text and bytes as they are."""
+        if isinstance(message, dict):
+            acks, self._acks = self._acks, {}
+            self._reached.clear()
+            message = json.dumps({**message, "ack": acks} if acks else message)
+        await self.connection.send(message)
 
     def seen(self, kind: str, **fields: object) -> list[Message]:
         """The messages of a type received so far whose data has `fields`."""
