@@ -119,7 +119,7 @@ class CueRecord(Struct, frozen=True, rename="camel"):
         """The line as consoles show it."""
         return CueLogRow(
             self.cue_id, self.event, self.by, iso(self.asked_ms), self.outcome, self.revision, self.lateness_ms,
-            self.mode, self.message,
+            self.mode, self.message, None if self.executed_ms is None else iso(self.executed_ms),
         )
 
 

@@ -450,7 +450,8 @@ class Tally(Data, frozen=True):
 class CueLogRow(Struct, frozen=True, rename="camel"):
     """One line of the cue log, newest first on the console. `mode` is take, arm, cancel or confirm, or what the
     director does with a cue by itself: drop, expire. `outcome` is `executed`, `armed`, `cancelled`, `pending`,
-    `expired` or an error code whose reason is `message`."""
+    `expired` or an error code whose reason is `message`. `at` is when it was asked, `executedAt` when it changed the
+    show, null if it did not: an armed cue may have been asked long before."""
 
     cue_id: str
     event: str
@@ -461,6 +462,7 @@ class CueLogRow(Struct, frozen=True, rename="camel"):
     lateness_ms: int
     mode: str = "take"
     message: str = ""
+    executed_at: str | None = None
 
 
 SERVER_MESSAGES: dict[str, type[Data]] = {

@@ -2,13 +2,14 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { CUES, legalCues, question, requestWords } from "../../clients/web/static/control/cues.js";
+import { buttonName, CUES, legalCues, question, requestWords } from "../../clients/web/static/control/cues.js";
 import { eventOf, isTyping, keyOf, PLACES } from "../../clients/web/static/control/keys.js";
 import { lights } from "../../clients/web/static/control/lights.js";
 import { GUARD_MS, HAMMER_MS, Outgoing, Presses } from "../../clients/web/static/control/press.js";
 import { items } from "../../clients/web/static/control/rundown.js";
 import { History, linePath, SPAN_S, topOf } from "../../clients/web/static/control/spark.js";
-import { ackWords, age, foundWords, isRefused, lateness, outcome, refusalWords, share, toGo } from "../../clients/web/static/control/words.js";
+import { lastCue, nextCue } from "../../clients/web/static/control/strip.js";
+import { ackWords, age, foundWords, isRefused, lateness, outcome, plain, refusalWords, share, timeOfDay, toGo } from "../../clients/web/static/control/words.js";
 import { FakeTime, iso, stage } from "./fakes.mjs";
 
 const TALLY = { revision: 4, legal: ["VOTING_OPEN"], ledgerLag: 0, votesPerSecond: 0, recount: "EQUAL", degraded: false };
@@ -139,14 +140,24 @@ test("the server's tally says what fits, unless it is of an older revision", () 
 test("a guard asks about the consequence", () => {
   assert.equal(question("VOTING_CLOSE", { seconds: 34 }), "Close 0:34 early?");
   assert.equal(question("VOTING_CLOSE", { seconds: null }), "Close now?");
-  assert.equal(question("RESULTS_RELEASE", { voting: "CLOSING", recount: "PENDING" }), "Release uncertified?");
-  assert.equal(question("RESULTS_RELEASE", { voting: "CLOSED", recount: "DIFFERS" }), "Release uncertified?");
+  assert.equal(question("RESULTS_RELEASE", { voting: "CLOSING", recount: "PENDING" }), "Ask for an early release?");
+  assert.equal(question("RESULTS_RELEASE", { voting: "CLOSED", recount: "DIFFERS" }), "Ask for an early release?");
   assert.equal(question("RESULTS_RELEASE", { voting: "CLOSED", recount: "EQUAL" }), "Release on air?");
   assert.equal(question("ADVANCE_SLOT", { season: { slot: 12 } }), "Leave slot 12?");
   assert.equal(question("TIMECODE_SET", { data: { rate: "25", label: "10:00:00:00" } }), "Set it to 10:00:00:00?");
-  assert.equal(question("VOID", { data: { voteIds: ["a", "b"] } }), "Void 2 votes?");
-  assert.equal(question("VOID", { data: { voters: ["a"] } }), "Void all of 1 voter?");
+  assert.equal(question("VOID", { data: { voteIds: ["a", "b"] } }), "Ask to void 2 votes?");
+  assert.equal(question("VOID", { data: { voters: ["a"] } }), "Ask to void all of 1 voter?");
   for (const [event, { guarded }] of Object.entries(CUES)) if (guarded) assert.match(question(event, {}), /\?$/);
+});
+
+test("a button says when a press only asks", () => {
+  const names = (event, ...states) => states.map((state) => buttonName(event, state));
+  assert.deepEqual(
+    names("RESULTS_RELEASE", { voting: "OPEN" }, { voting: "CLOSING", recount: "EQUAL" }, { voting: "CLOSED", recount: "DIFFERS" }),
+    Array(3).fill("Ask to release"));
+  assert.deepEqual(names("RESULTS_RELEASE", { voting: "CLOSED", recount: "EQUAL" }, { voting: "CLOSED" }), Array(2).fill("Release result"));
+  assert.deepEqual(names("VOID", { voting: "CLOSED" }), ["Ask to void"]);
+  assert.deepEqual(names("VOTING_CLOSE", { voting: "OPEN" }), ["Close lines"]);
 });
 
 test("a request says what is asked for", () => {
@@ -177,7 +188,8 @@ test("an answer says what has become of the cue", () => {
 test("the log tells of a cue whose answer was lost", () => {
   const line = { event: "VOTING_EXTEND", outcome: "executed", revision: 3, latenessMs: 8100, mode: "take" };
   assert.match(foundWords(line), /Extend: its answer was lost. The log says: Taken, revision 3, 8.1 s late/);
-  assert.match(foundWords({ ...line, outcome: "STALE_REVISION" }), /The log says: STALE_REVISION\.$/);
+  assert.match(foundWords({ ...line, outcome: "CUE_REJECTED", message: "Too late: it was asked 7.1 s ago; give it again." }),
+    /^Extend: not taken. Too late: it was asked 7.1 s ago; give it again. \(CUE_REJECTED\)$/);
 });
 
 test("a line of the log is a refusal when its outcome is a code", () => {
@@ -230,9 +242,30 @@ test("the rundown and what is armed beside it, in the order of time, with the la
     ],
   };
   assert.deepEqual(items(tally).map(({ cueId, waits, by }) => [cueId, waits, by]),
-    [["b", false, ""], ["c", false, ""], ["x", true, "eva"], ["d", true, "rundown"]]);
+    [["b", false, ""], ["c", false, ""], ["x", true, "eva"], ["d", true, ""]]);
   assert.deepEqual(items(null), []);
   assert.deepEqual(items({}), []);
+});
+
+test("the strip tells of the next cue that is armed, and of the last that was taken or refused", () => {
+  const now = Date.parse(at(0));
+  const armed = (ms, timecode = "") => ({ cueId: `a${ms}`, event: "VOTING_OPEN", at: at(ms), timecode, by: "eva" });
+  const line = (outcome, more = {}) => ({ event: "VOTING_EXTEND", outcome, at: at(-60_000), latenessMs: 0, message: "", ...more });
+  assert.deepEqual([nextCue(null, now).at, lastCue(null).words], ["", ""]);
+  assert.deepEqual(nextCue({}, now), { name: "", togo: "", at: "No cue is armed", soon: false });
+  assert.deepEqual(nextCue({ armed: [armed(90_000), armed(9_500, "20:15:00:00")] }, now),
+    { name: "Open lines", togo: "0:10", at: "at 20:15:00:00", soon: true });
+  assert.equal(nextCue({ armed: [armed(90_000)] }, now).at, `at ${timeOfDay(at(90_000))}`);
+  const taken = line("executed", { executedAt: at(-2_000), latenessMs: 4 });
+  assert.equal(lastCue({ cues: [line("armed"), line("pending"), taken] }).words, `taken at ${timeOfDay(at(-2_000))}, 4 ms late`);
+  const refused = lastCue({ cues: [line("CUE_REJECTED", { message: `Open until ${at(5_000)}.` }), taken] });
+  assert.deepEqual(refused, { name: "Extend", words: `not taken: Open until ${timeOfDay(at(5_000))}.`, refused: true });
+  assert.equal(lastCue({ cues: [line("armed")] }).words, "No cue was given yet");
+});
+
+test("a message of the server's tells the time of day", () => {
+  assert.equal(plain("for 2026-11-25T03:17:04.053Z, by the rundown"), `for ${timeOfDay("2026-11-25T03:17:04Z")}, by the rundown`);
+  assert.equal(plain("Close it first."), "Close it first.");
 });
 
 // --- votes a second -----------------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ import { Lists } from "./control/lists.js";
 import { newCueId, Outgoing, Presses } from "./control/press.js";
 import { Sender } from "./control/sender.js";
 import { Session } from "./control/session.js";
+import { renderStrip } from "./control/strip.js";
 import { TallyPanel } from "./control/tally.js";
 import { timeOfDay } from "./control/words.js";
 
@@ -70,6 +71,7 @@ function renderNow() {
   setText(byId("state"), STATES[voting] ?? voting);
   const who = act && contestants.find((c) => c.id === act.contestantId);
   setText(byId("on-stage"), who ? `On stage: ${who.number} ${who.name}${act.songName ? `, “${act.songName}”` : ""}` : "");
+  byId("on-stage").title = byId("on-stage").textContent;
   setText(byId("closes"), voting === "OPEN" && window
     ? `Closes at ${timeOfDay(window.closesAt)}, votes in time count until ${timeOfDay(window.hardClosesAt)}` : "");
   document.body.classList.toggle("has-season", season !== null);
@@ -92,6 +94,7 @@ function render() {
   renderFields(legal, show.state.contestants);
   desk.render(legal, live, season);
   lists.render(live);
+  renderStrip(show.state.tally, show.clock.now());
   tallyPanel.render(show.state);
   link.render(session.wanted);
 }

@@ -56,7 +56,7 @@ MESSAGES: tuple[server.Data, ...] = (
     server.CueAck("q1", 8, iso(NOW), 3, False),
     server.Tally(
         8, "OPEN", 200, 1.0, 12.5, 3, "EQUAL", ["VOTING_CLOSE"], 2000, False,
-        [server.CueLogRow("q1", "VOTING_OPEN", "operator", iso(NOW), "executed", 8, 3)],
+        [server.CueLogRow("q1", "VOTING_OPEN", "operator", iso(NOW), "executed", 8, 3, executed_at=iso(NOW + 3))],
         armed=[server.ArmedInfo("q2", "VOTING_CLOSE", iso(NOW + 90_000), "20:16:30:03", 90_000, "operator")],
         pending=[server.PendingInfo("q3", "VOTING_EXTEND", "operator", iso(NOW + 60_000), {"seconds": 600})],
         rundown=server.RundownInfo(

@@ -2,8 +2,9 @@
 import { clockText, count, votes } from "../page.js";
 
 /**
- * By event: the button's words, its key, and whether it asks for a second press because it cannot be taken back.
- * @type {Readonly<Record<string, {name: string, key: string, guarded?: true}>>}
+ * By event: the button's words, those while a press only asks for it, its key, and whether it asks for a second press
+ * because it cannot be taken back.
+ * @type {Readonly<Record<string, {name: string, asking?: string, key: string, guarded?: true}>>}
  */
 export const CUES = Object.freeze({
   SHOW_START: { name: "Start show", key: "S" },
@@ -13,14 +14,29 @@ export const CUES = Object.freeze({
   VOTING_OPEN: { name: "Open lines", key: "O" },
   VOTING_EXTEND: { name: "Extend", key: "X" },
   VOTING_CLOSE: { name: "Close lines", key: "C", guarded: true },
-  RESULTS_RELEASE: { name: "Release result", key: "R", guarded: true },
+  RESULTS_RELEASE: { name: "Release result", asking: "Ask to release", key: "R", guarded: true },
   ADVANCE_SLOT: { name: "Next slot", key: "N", guarded: true },
   TIMECODE_SET: { name: "Set timecode", key: "T", guarded: true },
-  VOID: { name: "Void votes", key: "V", guarded: true },
+  VOID: { name: "Void votes", asking: "Ask to void", key: "V", guarded: true },
 });
 
 /** An event in the desk's words; what it does not know keeps the wire's. */
 export const nameOf = (event) => CUES[event]?.name ?? event;
+
+/**
+ * Whether the cue is only asked for, since another person must confirm it: voids, and a result that is not certified yet.
+ * The server knows best: it may ask for one also where this says no, a long extension for one.
+ * @param {string} event
+ * @param {{voting?: string, recount?: string}} state
+ */
+export function onlyAsks(event, { voting, recount }) {
+  return event === "VOID" || (event === "RESULTS_RELEASE" && (voting !== "CLOSED" || recount === "DIFFERS"));
+}
+
+/** What a cue's button says it does now. */
+export function buttonName(event, state) {
+  return (onlyAsks(event, state) && CUES[event].asking) || CUES[event].name;
+}
 
 /**
  * What a guarded cue asks before its second press: the consequence, not the name.
@@ -32,7 +48,7 @@ export function question(event, { seconds, voting, recount, season, data = {} })
     case "VOTING_CLOSE":
       return seconds > 0 ? `Close ${clockText(seconds)} early?` : "Close now?";
     case "RESULTS_RELEASE":
-      return voting !== "CLOSED" || recount === "DIFFERS" ? "Release uncertified?" : "Release on air?";
+      return onlyAsks(event, { voting, recount }) ? "Ask for an early release?" : "Release on air?";
     case "ADVANCE_SLOT":
       return season ? `Leave slot ${season.slot}?` : "Leave this slot?";
     case "SHOW_END":
@@ -40,7 +56,7 @@ export function question(event, { seconds, voting, recount, season, data = {} })
     case "TIMECODE_SET":
       return `Set it to ${data.label ?? "time of day"}?`;
     case "VOID":
-      return `Void ${voided(data)}?`;
+      return `Ask to void ${voided(data)}?`;
     default:
       return `${nameOf(event)}?`;
   }

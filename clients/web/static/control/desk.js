@@ -1,6 +1,6 @@
 /** The cue buttons: only what fits can be pressed, by finger or by key, and each says what has become of it. */
 import { byId, el } from "../page.js";
-import { CUES, question } from "./cues.js";
+import { buttonName, CUES, onlyAsks, question } from "./cues.js";
 import { dataOf, firstField } from "./fields.js";
 import { cueButton, tell } from "./guard.js";
 import { toGo } from "./words.js";
@@ -54,7 +54,7 @@ export class Desk {
     if (button.closest("#seldom")) showSeldom(true); // its key works from outside, and what it asks must be seen
     const data = dataOf(event, this._show.state);
     if (data === null) return this._incomplete(event);
-    const ask = CUES[event].guarded ? this._question(event, data) : null;
+    const ask = CUES[event].guarded ? question(event, { ...this._about, data }) : null;
     const busy = this._sender.waits(event);
     this._guards.press(button, { name: event, ask, busy, take: () => this._sender.give(event, data) });
   }
@@ -68,16 +68,17 @@ export class Desk {
       button.hidden = !fits;
       button.disabled = !live;
       button.setAttribute("aria-busy", String(this._sender.waits(event)));
-      if (this._guards.button !== button) tell(button, CUES[event].name, this._sub(event));
+      if (this._guards.button !== button) tell(button, buttonName(event, this._about), this._sub(event));
     }
   }
 
-  _question(event, data) {
+  /** What decides about a cue's words. */
+  get _about() {
     const { voting, tally } = this._show.state;
-    return question(event, { seconds: this._show.seconds, voting, recount: tally?.recount, season: this._season, data });
+    return { seconds: this._show.seconds, voting, recount: tally?.recount, season: this._season };
   }
 
-  /** The second line: what is on its way, asked for, or armed. */
+  /** The second line: what is on its way, asked for, or armed; else whether another person will have to confirm. */
   _sub(event) {
     if (this._sender.waits(event)) return "Sent, no answer yet";
     const { tally } = this._show.state;
@@ -85,7 +86,8 @@ export class Desk {
     const asked = tally?.pending?.find((cue) => cue.event === event);
     if (asked) return `Asked, ${left(asked.expiresAt)}`;
     const armed = tally?.armed?.find((cue) => cue.event === event);
-    return armed ? `Armed, ${left(armed.at)}` : "";
+    if (armed) return `Armed, ${left(armed.at)}`;
+    return onlyAsks(event, this._about) ? "Another confirms" : "";
   }
 
   _incomplete(event) {

@@ -3,8 +3,8 @@ import { byId, el, setText } from "../page.js";
 import { nameOf, requestWords } from "./cues.js";
 import { cueButton, tell } from "./guard.js";
 import { renderKeyed } from "./keyed.js";
-import { items } from "./rundown.js";
-import { isRefused, lateness, outcome, timeOfDay, toGo } from "./words.js";
+import { items, SOON_MS } from "./rundown.js";
+import { isRefused, lateness, outcome, plain, timeOfDay, toGo } from "./words.js";
 
 const STATES = { armed: "Armed", taken: "Taken", refused: "Refused", cancelled: "Cancelled" };
 const MODES = {
@@ -13,8 +13,6 @@ const MODES = {
   confirm: { name: "Confirm", ask: "Confirm it?" },
   withdraw: { name: "Withdraw", ask: "Withdraw it?" },
 };
-/** Within this long a cue to come is marked. */
-const SOON_MS = 10_000;
 
 export class Lists {
   /**
@@ -69,7 +67,10 @@ export class Lists {
     const { tally } = this._show.state;
     const now = this._show.clock.now();
     const found = items(tally);
+    const waiting = found.filter((item) => item.waits).length;
     setText(byId("rundown-name"), tally?.rundown?.name ?? "");
+    byId("rundown-name").title = tally?.rundown?.name ?? "";
+    setText(byId("rundown-count"), waiting ? `${waiting} to come` : "");
     byId("rundown-empty").hidden = found.length > 0;
     renderKeyed(byId("rundown-list"), found, (item) => item.cueId, (item) => this._rundownRow(item), (row, item) => {
       const left = item.atMs - now;
@@ -129,12 +130,13 @@ export class Lists {
 }
 
 function logRow(cue) {
+  const when = cue.executedAt ?? cue.at;
   const refused = isRefused(cue);
-  const why = [cue.by, cue.message].filter(Boolean).join(": ");
+  const why = [cue.by, plain(cue.message)].filter(Boolean).join(": ");
   return el("li", { class: refused ? "refused" : "" },
-    el("time", { class: "tabular", dateTime: cue.at }, timeOfDay(cue.at)),
+    el("time", { class: "tabular", dateTime: when }, timeOfDay(when)),
     el("span", { class: "event" }, nameOf(cue.event)),
     el("span", { class: "late tabular" }, cue.outcome === "executed" ? lateness(cue.latenessMs) : ""),
-    el("span", { class: "by", title: why }, why),
+    el("span", { class: "by" }, why),
     el("span", { class: "outcome" }, outcome(cue)));
 }

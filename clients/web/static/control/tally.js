@@ -3,7 +3,7 @@ import { byId, count, el, setText } from "../page.js";
 import { renderKeyed } from "./keyed.js";
 import { lights } from "./lights.js";
 import { History, linePath, SPAN_S, topOf } from "./spark.js";
-import { lateness, share } from "./words.js";
+import { share } from "./words.js";
 
 const WIDTH = 240;
 const HEIGHT = 48;
@@ -29,7 +29,7 @@ export class TallyPanel {
     setText(byId("sockets"), number(tally?.sockets));
     bar("applied", tally?.applied);
     bar("acked", tally?.acked);
-    setText(byId("lateness"), tally && Number.isFinite(tally.lastLatenessMs) ? lateness(tally.lastLatenessMs) : "–");
+    setText(byId("node-count"), number(tally?.nodes?.length));
     this._lights(lights(tally));
     this._nodes(tally?.nodes ?? []);
     this._spark();

@@ -24,6 +24,9 @@ export function lateness(ms) {
 /** The time of day of this desk. */
 export const timeOfDay = (iso) => new Date(iso).toLocaleTimeString("en-GB");
 
+/** A message of the server's, with its instants as times of day. */
+export const plain = (message = "") => message.replace(/\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z/g, timeOfDay);
+
 /** What has become of a cue, or of one that waited (`mode` take, cancel or confirm). */
 export function ackWords(event, ack, mode = "take") {
   const name = nameOf(event);
@@ -38,12 +41,13 @@ export function ackWords(event, ack, mode = "take") {
 export function refusalWords(event, refusal) {
   const name = nameOf(event);
   if (refusal.code === "UNCONFIRMED") return `${name}: no answer. Look at the state; pressed again it is the same cue.`;
-  const why = refusal.code === "STALE_REVISION" ? "The show had moved on: look, then press again." : refusal.message;
+  const why = refusal.code === "STALE_REVISION" ? "The show had moved on: look, then press again." : plain(refusal.message);
   return `${name}: not taken. ${why} (${refusal.code})`;
 }
 
 /** What the cue log says of a cue whose answer was lost. */
 export function foundWords(cue) {
+  if (isRefused(cue)) return refusalWords(cue.event, { code: cue.outcome, message: cue.message });
   const late = cue.outcome === "executed" ? `, ${lateness(cue.latenessMs)}` : "";
   return `${nameOf(cue.event)}: its answer was lost. The log says: ${outcome(cue)}${late}.`;
 }
