@@ -188,6 +188,7 @@ class Node:
         self.hub.snapshot = self.mirror.snapshot
         self.hub.position = self.mirror.position
         self.hub.replay = self.mirror.replay
+        self.hub.knows = self.mirror.knows
         self.hub.remaining = self.ballots.remaining
         self.hub.answered = self.ballots.drain
 

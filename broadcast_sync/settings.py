@@ -131,7 +131,7 @@ class Hub(Section, frozen=True):
     handshake_timeout_s: Annotated[float, Meta(ge=0.1, le=300)] = 10.0
     message_timeout_s: Annotated[float, Meta(ge=0.1, le=3_600)] = 20.0
     outbox_messages: Annotated[int, Meta(ge=8, le=100_000)] = 256
-    outbox_bytes: Annotated[int, Meta(ge=4_096, le=67_108_864)] = 65_536
+    outbox_bytes: Annotated[int, Meta(ge=4_096, le=67_108_864)] = 524_288
     drain_timeout_s: Annotated[float, Meta(ge=0.1, le=300)] = 10.0
     channels_per_socket: Annotated[int, Meta(ge=1, le=10_000)] = 64
     slice_ms: Annotated[float, Meta(gt=0, le=1_000)] = 10.0

@@ -87,7 +87,8 @@ class CableFeed:
             found.append(_episode(int(number)))
         if params.contestant_id not in (None, ""):
             name = f"contestant:{params.contestant_id}"
-            known = view is None or on_air is None or str(params.contestant_id) in view.standings
+            id = str(params.contestant_id)
+            known = view is None or on_air is None or id in view.standings or self._hub.knows(id)
             if not channels.is_public(name) or not known:
                 raise Refusal("NOT_FOUND", "There is no such contestant.")
             found.append(f"cable:{name}")

@@ -13,6 +13,7 @@ from broadcast_sync.hub.closes import FORBIDDEN, INVALID_TOKEN
 from broadcast_sync.hub.session import CONTROL, Session
 from broadcast_sync.tokens import Identity
 from broadcast_sync.wire.client import Auth, Ping, RequestUpdate, Subscribe, Unsubscribe
+from broadcast_sync.wire.delivery import Delivery
 from broadcast_sync.wire.server import AuthOk, Pong, Unsubscribed
 from broadcast_sync.wire.times import iso
 from broadcast_sync.wire.visibility import beside, is_beside
@@ -86,12 +87,17 @@ class Handlers:
         session.reply(Pong(message.t0, received_ms, self._hub.clock.now_ms()))
 
     def request_update(self, session: Session, message: RequestUpdate, received_ms: int) -> None:
-        """Sends what a joiner of `show` and `results` gets."""
+        """Sends what a joiner of `show` and `results` gets. To a client that has not read all it was sent before, it
+        is the newest of its kind alone: whoever asks often, and reads slowly, is not sent away for it."""
         self._signed_in(session)
         wanted = [channels.SHOW, channels.RESULTS, *([beside(channels.RESULTS)] if session.sees_counts() else [])]
-        for channel in wanted:
-            for prepared in self._hub.snapshot(channel):
-                session.send(prepared)
+        messages = [prepared for channel in wanted for prepared in self._hub.snapshot(channel)]
+        if session.ready:
+            session.greet(messages)
+            return
+        for prepared in messages:
+            key = (prepared.channel, prepared.type)
+            session.put(Delivery.NEWEST_ONLY, key, prepared.frame_for(session.format))
 
     def _check(self, session: Session, identity: Identity) -> None:
         if identity.organisation != self._hub.settings.show.organisation:

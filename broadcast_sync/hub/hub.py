@@ -43,6 +43,9 @@ CONTROL_FRAMES_PER_SECOND: Final = 10.0
 CONTROL_FRAMES_BURST: Final = 100
 """Pings, pongs and (a hundredth each) fragments a client may send; more close its socket (4501)."""
 
+REPLAY_BYTES: Final = 65_536
+"""What was missed is sent again if it has no more bytes of JSON, nor than an outbox holds; else a snapshot does it."""
+
 _log = structlog.get_logger()
 
 
@@ -52,6 +55,10 @@ def _nothing(channel: str) -> list[Prepared]:
 
 def _nowhere(channel: str) -> tuple[str, int]:
     return "", 0
+
+
+def _nobody(contestant_id: str) -> bool:
+    return False
 
 
 def _no_replay(channel: str, epoch: str, offset: int) -> list[Prepared] | None:
@@ -69,8 +76,8 @@ async def _unknown(identity: Identity) -> dict[str, int] | None:
 class Hub:
     """One node's sockets. `start` it in a running loop, give `protocol_factory` to uvicorn as `ws=`, `stop` it.
 
-    The five callables are set by the composition root before `start`. They are called from the loop's thread; the
-    first three must answer at once, all from the same state, which already holds every message published here.
+    The six callables are set by the composition root before `start`. They are called from the loop's thread; the
+    first four must answer at once, all from the same state, which already holds every message published here.
     """
 
     def __init__(self, settings: Settings, clock: Clock, router: Router, tokens: Tokens, node: str) -> None:
@@ -85,6 +92,8 @@ class Hub:
         """Epoch and offset of a channel's last must-arrive message."""
         self.replay: Callable[[str, str, int], list[Prepared] | None] = _no_replay
         """Everything of a channel after (epoch, offset), or None if that is not known whole."""
+        self.knows: Callable[[str], bool] = _nobody
+        """Whether a contestant is in the line-up on air, which messages list only in part."""
         self.remaining: Callable[[Identity], Awaitable[dict[str, int] | None]] = _unknown
         """What a voter may still cast, for AUTH_OK."""
         self.answered: Callable[[], Awaitable[None]] = _at_once
@@ -269,8 +278,7 @@ class Hub:
         if missed and session.ready:
             session.write(b"".join([prepared.frame_for(session.format) for prepared in missed]))
         else:
-            for prepared in self.snapshot(channel) if missed is None else missed:
-                session.send(prepared)
+            session.greet(self.snapshot(channel) if missed is None else missed)
         if session.identity is not None and channel != SHOW:
             self.let_see(session, channel)
 
@@ -286,10 +294,11 @@ class Hub:
             self.channels.leave(session, private)
 
     def _missed(self, channel: str, since: Position) -> list[Prepared] | None:
-        """All that a client missed; None if that is not known, or larger than an outbox: it goes out in one piece, and
-        a socket that reads slowly must not hold more. Nor would a crowd that comes back be served by it any better."""
+        """All that a client missed; None if that is not known, or too large: it goes out in one piece, made for one
+        socket alone. Nor would a crowd that comes back be served by it any better."""
         missed = self.replay(channel, since.epoch, since.offset)
-        if missed is None or sum(len(prepared.json) for prepared in missed) > self.settings.hub.outbox_bytes:
+        most = min(REPLAY_BYTES, self.settings.hub.outbox_bytes)
+        if missed is None or sum(len(prepared.json) for prepared in missed) > most:
             return None
         return missed
 

@@ -128,6 +128,16 @@ class Session:
         elif self.is_open:
             self._keep(prepared.delivery, (prepared.channel, prepared.type), prepared.frame_for(self.format))
 
+    def greet(self, messages: list[Prepared]) -> None:
+        """Sends a snapshot. To a client that has read all it was sent it goes out whole, however much of it the
+        connection takes at once: what it is greeted with must not fill the outbox of a slow one."""
+        send = self._write_prepared if self.ready else self.send
+        for prepared in messages:
+            send(prepared)
+
+    def _write_prepared(self, prepared: Prepared) -> None:
+        self.write(prepared.frame_for(self.format))
+
     def put(self, delivery: Delivery, key: Key, made: bytes) -> None:
         """Sends bytes that were made for this client, by their delivery class if it is not reading."""
         if self.ready:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import aclosing
 from typing import Any, Final
 
@@ -24,13 +24,14 @@ from broadcast_sync.clock import Clock
 from broadcast_sync.show.canary import Canary
 from broadcast_sync.show.countdown import next_instant, remaining_s, ticks
 from broadcast_sync.show.embargo import Boards, Withheld
+from broadcast_sync.show.excerpt import results_told
 from broadcast_sync.show.model import Stage
 from broadcast_sync.show.outages import Outage
 from broadcast_sync.show.recent import Recent
 from broadcast_sync.show.store import StageStore
 from broadcast_sync.show.views import state_update
 from broadcast_sync.wire.prepared import Prepared
-from broadcast_sync.wire.server import Countdown, Data, TimeUpdate
+from broadcast_sync.wire.server import ContestantInfo, Countdown, Data, ResultsReady, TimeUpdate
 from broadcast_sync.wire.times import iso
 
 log = structlog.get_logger()
@@ -79,6 +80,10 @@ class StageMirror:
         self._ready = asyncio.Event()
         self._skipped: set[str] = set()
         self._shown: tuple[Stage, bool, int, list[Prepared]] | None = None
+        self._known: tuple[Sequence[ContestantInfo], frozenset[str]] = (), frozenset()
+        """The line-up on air, and its ids."""
+        self._results: tuple[ResultsReady, ResultsReady] | None = None
+        """Those of the stage, and as they are told: of thousands of contestants that takes a while."""
 
     # --- what others read -----------------------------------------------------------------------------------
 
@@ -96,6 +101,14 @@ class StageMirror:
         """True while this node must not tell how many votes it has taken: it has known a window under an embargo and
         has not heard of its release; or it knows nothing yet (fails closed)."""
         return not self._ready.is_set() or bool(self._withheld)
+
+    def knows(self, contestant_id: str) -> bool:
+        """Whether a contestant is in the line-up on air."""
+        show = self.stage.show
+        people = () if show is None else show.contestants
+        if self._known[0] is not people:
+            self._known = people, frozenset(one.id for one in people)
+        return contestant_id in self._known[1]
 
     def position(self, channel: str) -> tuple[str, int]:
         """Epoch and offset a joiner of `channel` starts from; only `show` counts its messages."""
@@ -125,7 +138,9 @@ class StageMirror:
             closes_ms = stage.window.closes_ms
             messages.append(TimeUpdate(remaining_s(closes_ms, now_ms), iso(closes_ms)))
         if stage.released and stage.results:
-            messages.append(stage.results)
+            if self._results is None or self._results[0] is not stage.results:
+                self._results = stage.results, results_told(stage.results)
+            messages.append(self._results[1])
         return [Prepared.of(message, now_ms, "show") for message in messages]
 
     # --- the bus ----------------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from broadcast_sync.errors import Refusal
 from broadcast_sync.show import rounds
 from broadcast_sync.show.arming import takes_two
 from broadcast_sync.show.checks import Events, clock_time, on_air, silent, whole_seconds
+from broadcast_sync.show.excerpt import results_told
 from broadcast_sync.show.model import Advance, Stage
 from broadcast_sync.show.orders import AdvanceSlot, Certify, CloseVoting, CompleteAdvance, ReleaseResults
 from broadcast_sync.show.rounds import refuse
@@ -39,7 +40,7 @@ def certify(stage: Stage, command: Certify, now_ms: int) -> tuple[Stage, Events]
         stage, voting="CLOSED", results=results, released=False, release_authorised=False, season=season,
         release_cued=stage.release_authorised and results.certified,
     )
-    return _released(certified) if release else certified, lambda after: (results,) if release else ()
+    return _released(certified) if release else certified, lambda after: (results_told(results),) if release else ()
 
 
 def _released(stage: Stage) -> Stage:
@@ -62,7 +63,7 @@ def release_results(stage: Stage, command: ReleaseResults, now_ms: int) -> tuple
         raise refuse("Releasing results that are not certified takes two people.")
     if results is None:
         return replace(stage, release_authorised=True), silent
-    return replace(_released(stage), release_cued=True), lambda after: (results,)
+    return replace(_released(stage), release_cued=True), lambda after: (results_told(results),)
 
 
 def can_release(stage: Stage) -> bool:
@@ -85,7 +86,7 @@ def advance_slot(stage: Stage, command: AdvanceSlot, now_ms: int) -> tuple[Stage
     if stage.voting == "OPEN":
         stage, events = close_voting(stage, CloseVoting(), now_ms)
     elif results is not None and not stage.released:
-        stage, events = _released(stage), lambda after: (results,)
+        stage, events = _released(stage), lambda after: (results_told(results),)
     return replace(stage, season=replace(season, advance=advance)), events
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from msgspec import UNSET
 
+from broadcast_sync.show.excerpt import excerpt
 from broadcast_sync.show.model import Season, Show, SlotWinner, Stage, Window
 from broadcast_sync.wire.server import (
     ArmedInfo,
@@ -32,15 +33,16 @@ def window_info(stage: Stage, window: Window) -> WindowInfo:
         episode=stage.show.episode if stage.show else 0,
         rules_hash=window.ruleset.hash,
         rules=window.ruleset.rules,
-        contestants=list(window.contestants),
+        contestants=excerpt(window.contestants),
         rehearsal=bool(stage.show and stage.show.rehearsal),
         visibility=window.visibility,
+        contestant_count=len(window.contestants),
     )
 
 
 def show_info(show: Show) -> ShowInfo:
     """The show as everybody is told of it."""
-    return ShowInfo(show.show_id, show.episode, show.title, show.rehearsal)
+    return ShowInfo(show.show_id, show.episode, show.title, show.rehearsal, show.episode_ref)
 
 
 def armed_info(stage: Stage, now_ms: int) -> list[ArmedInfo]:
@@ -88,8 +90,9 @@ def state_update(stage: Stage, *, degraded: bool = False) -> StateUpdate:
         revision=stage.revision,
         degraded=degraded,
         results_released=stage.released,
-        contestants=list(show.contestants) if show else [],
+        contestants=excerpt(show.contestants) if show else [],
         season=season_info(stage) or UNSET,
+        contestant_count=len(show.contestants) if show else 0,
     )
 
 

@@ -100,12 +100,13 @@ class Error(Data, frozen=True):
 
 
 class ShowInfo(Struct, frozen=True, rename="camel"):
-    """`rehearsal` is to be marked wherever the show is shown."""
+    """`rehearsal` is to be marked wherever the show is shown. `event` is the episode's id over HTTP."""
 
     show_id: str
     episode: int
     title: str
     rehearsal: bool = False
+    event: int | UnsetType = UNSET
 
 
 class PerformanceInfo(Struct, frozen=True, rename="camel"):
@@ -129,7 +130,8 @@ class ContestantInfo(Struct, frozen=True, rename="camel"):
 
 class WindowInfo(Data, frozen=True):
     """The voting window; the data of VOTING_OPEN. `rules` are in plain words for people; `visibility` is who may see
-    its counts before its result is released: public, screens or hidden."""
+    its counts before its result is released: public, screens or hidden. Of more than two hundred contestants the first
+    are listed; `contestantCount` are all of them."""
 
     TYPE: ClassVar[str] = "VOTING_OPEN"
     window_id: str
@@ -143,6 +145,7 @@ class WindowInfo(Data, frozen=True):
     contestants: list[ContestantInfo]
     rehearsal: bool = False
     visibility: str = "public"
+    contestant_count: int | UnsetType = UNSET
 
 
 class SeasonInfo(Struct, frozen=True, rename="camel"):
@@ -157,8 +160,8 @@ class SeasonInfo(Struct, frozen=True, rename="camel"):
 class StateUpdate(Data, frozen=True):
     """`voting` is IDLE, OPEN, CLOSING or CLOSED; `degraded` while the node is cut off from an engine.
 
-    `contestants` is the line-up of the loaded episode, so that a screen can draw it before a window opens; `season`
-    is there only when the show has rounds.
+    `contestants` is the line-up of the loaded episode, so that a screen can draw it before a window opens: the first
+    two hundred of `contestantCount`. `season` is there only when the show has rounds.
     """
 
     TYPE: ClassVar[str] = "STATE_UPDATE"
@@ -171,6 +174,7 @@ class StateUpdate(Data, frozen=True):
     results_released: bool
     contestants: list[ContestantInfo]
     season: SeasonInfo | UnsetType = UNSET
+    contestant_count: int | UnsetType = UNSET
 
 
 class SlotDecided(Data, frozen=True):
@@ -303,8 +307,9 @@ class ContestantUpdate(Data, frozen=True):
 
 
 class ResultsReady(Data, frozen=True):
-    """The final board. `certified` only when the ledger, recounted, equals the tally. Votes by type and the number of
-    voters are the certificate's `votesByType` and `voters`, counted from the ledger."""
+    """The final board: the best two hundred of `contestantCount`. `certified` only when the ledger, recounted, equals
+    the tally. Votes by type and the number of voters are the certificate's `votesByType` and `voters`, counted from the
+    ledger; of a large certificate only a summary is here, that says where it is."""
 
     TYPE: ClassVar[str] = "RESULTS_READY"
     window_id: str
@@ -313,6 +318,7 @@ class ResultsReady(Data, frozen=True):
     certified: bool
     ledger_total: int
     certificate: dict[str, Any]
+    contestant_count: int | UnsetType = UNSET
 
 
 # --- control room -----------------------------------------------------------------------------------------

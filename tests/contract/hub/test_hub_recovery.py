@@ -177,7 +177,7 @@ async def test_what_is_older_than_the_ring_is_no_replay(house: House) -> None:
     assert (await came_back(house.rig.port, epoch, 0))[0]["data"]["recovered"] is False
 
 
-async def test_a_replay_larger_than_an_outbox_is_a_snapshot(open_rig: Open) -> None:
+async def test_a_large_replay_is_a_snapshot(open_rig: Open) -> None:
     rig = await open_rig(outbox_bytes=4_096, outbox_messages=8)
     for _ in range(12):
         rig.emit(Warning_("small", 0))

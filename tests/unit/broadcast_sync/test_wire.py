@@ -27,7 +27,8 @@ CONTESTANT = server.ContestantInfo(
     "c07", 7, "Nhem Bopha", "/photos/demo/c07.svg", "active", "ញឹម បុប្ផា", "Kampot", "Girls"
 )
 WINDOW = server.WindowInfo(
-    "w1", "OPEN", iso(NOW), iso(NOW + 90_000), iso(NOW + 95_000), 1, "sha256:00", {"name": "xfactor"}, [CONTESTANT]
+    "w1", "OPEN", iso(NOW), iso(NOW + 90_000), iso(NOW + 95_000), 1, "sha256:00", {"name": "xfactor"}, [CONTESTANT],
+    contestant_count=1,
 )
 ROW = server.BoardRow("c07", "Nhem Bopha", "/photos/demo/c07.svg", 1234, "1.2K", 61.7, 1, 2, "rising")
 MESSAGES: tuple[server.Data, ...] = (
@@ -40,8 +41,8 @@ MESSAGES: tuple[server.Data, ...] = (
     server.Error("STALE_REVISION", "The show has moved on since.", False, 0.5, "v1", "q1", 7),
     WINDOW,
     server.StateUpdate(
-        server.ShowInfo("demo", 1, "Live Show 1"), server.PerformanceInfo("c07", "Half a Monsoon", iso(NOW)),
-        "OPEN", WINDOW, 7, False, False, [CONTESTANT],
+        server.ShowInfo("demo", 1, "Live Show 1", event=7), server.PerformanceInfo("c07", "Half a Monsoon", iso(NOW)),
+        "OPEN", WINDOW, 7, False, False, [CONTESTANT], contestant_count=1,
     ),
     server.TimeUpdate(60, iso(NOW)),
     server.Warning_("1_MINUTE", 60),
@@ -52,7 +53,7 @@ MESSAGES: tuple[server.Data, ...] = (
     server.LiveResults([ROW], 2000, iso(NOW), 42, {"free": 1500, "paid": 500}, 420, 12),
     server.VoteUpdate([server.LeanRow("c07", 1234, 61.7, 1)], 2000, 12),
     server.ContestantUpdate("c07", 1234, 61.7, 1, 17, "rising", [server.RecentVote("so***", "free", 2, iso(NOW))]),
-    server.ResultsReady("w1", [ROW], 2000, True, 2000, {"recount": "EQUAL"}),
+    server.ResultsReady("w1", [ROW], 2000, True, 2000, {"recount": "EQUAL"}, 1),
     server.CueAck("q1", 8, iso(NOW), 3, False),
     server.Tally(
         8, "OPEN", 200, 1.0, 12.5, 3, "EQUAL", ["VOTING_CLOSE"], 2000, False,

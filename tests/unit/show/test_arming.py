@@ -151,7 +151,7 @@ def test_a_rehearsals_result_is_shown_and_never_noted_and_its_season_is_its_own(
     stage = after(after(stage, open_voting(window_id="w2", rules=ROUNDS)), CloseVoting())
     stage = after(stage, Certify(results_of("w2"), True), NOW + 200_000)
     assert stage.released and stage.lately_released == ("w1",) and released_now(stage) is None
-    assert state_update(stage).show == ShowInfo("demo", 1, "Voices of the Mekong", True)
+    assert state_update(stage).show == ShowInfo("demo", 1, "Voices of the Mekong", True, 7)
     assert after(stage, EndShow()).season == real.season
 
 
