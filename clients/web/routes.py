@@ -18,6 +18,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from clients.web.bundle import bundle
+
 STATIC: Final = Path(__file__).parent / "static"
 SDK: Final = Path(__file__).parent / "sdk"
 
@@ -160,13 +162,14 @@ def _read_all(folder: Path) -> dict[str, File]:
 
 def routes(delays_ms: Mapping[str, int] | None = None, playlist_origins: Sequence[str] = ()) -> list[Route]:
     """`/`, `/phone`, `/screen`, `/control` and everything they need under `/web/`, the SDK under `/web/sdk/`.
-    `delays_ms` and `playlist_origins` are told to the phone page, see `phone`.
+    `delays_ms` and `playlist_origins` are told to the phone page, see `phone`; its script is one (see `bundle`).
 
-    Reads all files; raises OSError if the package is incomplete. Each answer carries an ETag, a strict
-    Content-Security-Policy (no inline style, no inline script but one that is named by its hash) and nosniff. What is
-    no page may be loaded by pages of any origin.
+    Reads all files; raises OSError or KeyError if the package is incomplete, ValueError if the phone page cannot be
+    made. Each answer carries an ETag, a strict Content-Security-Policy (no inline style, no inline script but one that
+    is named by its hash) and nosniff. What is no page may be loaded by pages of any origin.
     """
     files = {**_read_all(STATIC), **{f"sdk/{name}": file for name, file in _read_all(SDK).items()}}
+    files["phone.js"] = made(bundle("phone.js", lambda name: files[name].body), files["phone.js"].headers)
     files["phone.html"] = phone(files["phone.html"], delays_ms or {}, playlist_origins)
     pages = [Route(path, _page(files[name]), methods=["GET"]) for path, name in PAGES.items()]
 

@@ -73,7 +73,6 @@ async def test_a_whole_show_on_all_three_pages(browser: Browser, start_server: S
     screen = await page_of(browser, f"{server.url}/screen", 1920, 1080)
     phone = await page_of(browser, f"{server.url}/phone", 390, 844, 2)
 
-    await phone.get_by_test_id("join").click()
     await shot(phone, "phone-waiting")
     await press(console, "SHOW_START")
     await expect(console.get_by_test_id("cue-VOTING_OPEN")).to_be_enabled()
@@ -127,7 +126,6 @@ async def test_a_phone_in_a_tunnel_and_a_blind_console(browser: Browser, start_s
     token = server.run("token", "--role", "control").stdout.strip()
     console = await page_of(browser, f"{server.url}/control#token={token}", 1366, 1024)
     phone = await page_of(browser, f"{server.url}/phone", 390, 844, 2)
-    await phone.get_by_test_id("join").click()
     server.cue("SHOW_START", {"showId": "demo", "episode": 1})
     server.cue("VOTING_OPEN", {"duration": 120})
     await expect(phone.get_by_test_id("vote-c01")).to_be_enabled()

@@ -138,12 +138,15 @@ class RulesetData(Struct, frozen=True, forbid_unknown_fields=True):
 
     def words(self) -> dict[str, Any]:
         """The rules for people and pages, in camelCase: name, voteTypes, maxVoteCount, text, rounds if there are any,
-        and each limit that has a word (`freeVotesPerEpisode`, `votesPerMinute`)."""
+        each limit that has a word (`freeVotesPerEpisode`, `votesPerMinute`), and `votesPerContestant` where each may
+        be voted for once."""
         shown: dict[str, Any] = {"name": self.name}
         for kind in self.types:
             for rule in self.rules_of(kind):
                 if not isinstance(rule, OnceRule | DebitRule) and rule.word:
                     shown[rule.word] = rule.limit
+                elif isinstance(rule, OnceRule) and rule.per == "contestant":
+                    shown["votesPerContestant"] = 1
         if self.rounds:
             shown["rounds"] = self.rounds
         return {**shown, "voteTypes": list(self.types), "maxVoteCount": self.max_vote_count, "text": self.text}

@@ -42,8 +42,8 @@ export function clockText(seconds) {
 
 const grouped = new Intl.NumberFormat("en");
 
-/** 12345 -> "12,345". */
-export const count = (n) => grouped.format(n);
+/** 12345 -> "12,345"; a count beyond 2^53 comes as a string of digits and stays exact. */
+export const count = (n) => grouped.format(typeof n === "string" ? BigInt(n) : n);
 
 /** 12.5 -> "12.5%". */
 export const percent = (n) => `${Number(n).toFixed(1)}%`;
@@ -55,7 +55,7 @@ export const votes = (n) => `${count(n)} ${n === 1 ? "vote" : "votes"}`;
 const SERVER = new URL("/", import.meta.url);
 
 /** Only pictures of the server or of https hosts; anything else shows the act's number instead. */
-function photoAddress(url) {
+export function photoAddress(url) {
   try {
     const address = new URL(url, SERVER);
     return address.origin === SERVER.origin || address.protocol === "https:" ? address.href : "";
@@ -83,7 +83,7 @@ export function portrait(contestant, className = "") {
 }
 
 /** "Sok Dara", "Sok Dara and Keo Rithy", "Sok Dara, Keo Rithy and Long Visal". */
-export const namesTogether = (names) => names.length < 3 ? names.join(" and ") : `${names.slice(0, -1).join(", ")} and ${names.at(-1)}`;
+export const namesTogether = (names, and = " and ") => names.length < 3 ? names.join(and) : `${names.slice(0, -1).join(", ")}${and}${names.at(-1)}`;
 
 /** Who stands first on a board, all of them, with the line-up's details where it has them: at most four pictures fit. */
 export function firsts(results, byContestant) {

@@ -1,412 +1,282 @@
-/** The viewer's phone: join, watch, vote, see the result. */
+/** The viewer's phone: watch, vote, see the result. What is where: phone/ (docs/phone.md). */
 import { BroadcastSync, plainWords } from "./sdk/index.js";
-import {
-  byId, clockText, count, el, firsts, guestToken, namesTogether, percent, portrait, setText, socketUrl, stored, titles,
-  tokenFromAddress, votes,
-} from "./page.js";
+import { byId, setText, socketUrl, stored, titles } from "./page.js";
+import { Acts, face, shareOf } from "./phone/acts.js";
+import { configuredDelay, StreamDelay } from "./phone/delay.js";
+import { History } from "./phone/history.js";
+import { leftOf, offers, plainType } from "./phone/kinds.js";
+import { drawClosing, drawResult } from "./phone/outcome.js";
+import { Pass } from "./phone/pass.js";
+import { Sheet } from "./phone/sheet.js";
+import { drawAllowance, LAST_SECONDS, Timer } from "./phone/timer.js";
+import { MyVotes } from "./phone/votes.js";
+import { chooseLanguage, LANGUAGES, languageOf, namesOf } from "./phone/words.js";
 
-const TOKEN = "broadcast-sync.token";
-const MINE = "broadcast-sync.mine";
 const WAITING = "broadcast-sync.waiting";
-const LAST_SECONDS = 10;
-const NOTICE_MS = 4200;
-const COUNTED_MS = 1500;
+const LANGUAGE = "broadcast-sync.language";
+const SAID_AT = new Set([60, 30, LAST_SECONDS]);
+
+const query = new URLSearchParams(location.search);
+/** Looks on without a token; what the home page shows of this page. */
+const preview = query.get("preview") === "1";
 
 const show = new BroadcastSync({
   keep: {
-    load: () => JSON.parse(stored.get(WAITING) ?? "[]"),
+    load: loadWaiting,
     save: (waiting) => stored.set(WAITING, waiting.length ? JSON.stringify(waiting) : null),
   },
 });
 
-/** What this viewer did, as far as this phone knows: window -> contestant -> counted votes. */
-const mine = { windowId: "", counted: {}, ...JSON.parse(stored.get(MINE) ?? "{}") };
-/** contestant id -> its card's parts */
-const cards = new Map();
-/** Looks on without a token; what the home page shows of this page. */
-const preview = new URLSearchParams(location.search).get("preview") === "1";
-let token = preview ? null : tokenFromAddress() ?? stored.get(TOKEN);
-let line = null; // the line-up the cards were built from
-let noticeTimer = 0;
+let language = chooseLanguage([query.get("lang"), stored.get(LANGUAGE), ...navigator.languages]);
+let words = LANGUAGES[language];
+let refusedForGood = "";
 let announced = "";
+let resultAt = 0; // when the result may be shown: the picture is behind
+let drawnResult = null;
 
-// --- saying things ------------------------------------------------------------------------------------------
-
-function notice(text, kind = "plain", ms = NOTICE_MS) {
-  const box = byId("notice");
-  box.dataset.kind = kind;
-  setText(box, text);
-  box.classList.add("shown");
-  clearTimeout(noticeTimer);
-  if (ms) noticeTimer = setTimeout(() => box.classList.remove("shown"), ms);
+/** Votes that a reload interrupted; what is broken is no vote. */
+function loadWaiting() {
+  try {
+    return JSON.parse(stored.get(WAITING) ?? "[]");
+  } catch {
+    return [];
+  }
 }
 
-/** For screen readers only, once each. */
+// --- the parts ------------------------------------------------------------------------------------------------
+
+const delay = new StreamDelay({
+  now: () => show.clock.now(),
+  configuredMs: configuredDelay(document.querySelector("meta[name=stream-delay-ms]").content, navigator.userAgent, navigator.maxTouchPoints),
+  changed: () => render(),
+});
+const timer = new Timer({ show, delay, second });
+const pass = new Pass({
+  preview,
+  changed: (token) => (show.connection === "closed" ? connect() : show.setToken(token)),
+  worth: () => timer.leftMs !== 0,
+});
+const mine = new MyVotes({ show, store: stored, join: () => pass.join(), changed: () => render(), answered });
+const acts = new Acts({
+  list: byId("acts"), stage: byId("on-stage-act"), finder: byId("finder"), field: byId("find"), chips: byId("kinds"), found: byId("found"),
+}, { press, more: ask });
+const sheet = new Sheet(byId("sheet"));
+const history = new History(byId("history"), { token: () => pass.token, words: () => words });
+
+// --- what is known --------------------------------------------------------------------------------------------
+
+/** loading, waiting, open, closing, result */
+function view() {
+  const { show: on, voting, result, revision, window } = show.state;
+  if (!revision && !on && show.connection !== "live") return "loading";
+  if (timer.leftMs) return "open";
+  if (result && voting !== "OPEN") return show.clock.now() < resultAt ? "closing" : "result";
+  return voting === "IDLE" || !window ? "waiting" : "closing";
+}
+
+const lineUp = () => (show.state.window?.contestants?.length ? show.state.window.contestants : show.state.contestants);
+const actOf = (id) => lineUp().find((act) => act.id === id);
+const rules = () => show.state.window?.rules;
+const left = () => leftOf(plainType(rules()), rules(), show.state.remaining, mine.underWay);
+const offered = () => offers(rules(), show.state.remaining, mine.underWay);
+
+// --- voting ---------------------------------------------------------------------------------------------------
+
+/** A plain tap votes at once, as long as it costs nothing; where only bought votes are left it asks first. */
+function press(act) {
+  if (act.status !== "active" || timer.leftMs === 0) return;
+  if (mine.isDone(act.id, rules())) return announce(words.code({ code: "ALREADY_VOTED" }, plainWords));
+  if (left() === 0) return offered().length ? ask(act) : announce(words.noneLeftWhy);
+  void mine.cast(act.id, plainType(rules()));
+}
+
+function ask(act) {
+  const found = offered();
+  if (found.length) sheet.ask(namesOf(act, language)[0], found, words, (type, amount) => void mine.cast(act.id, type, amount));
+}
+
+function answered(actId, ack, refusal) {
+  const name = acts.nameOf(actId);
+  if (ack) {
+    const last = ack.voteType === "free" && ack.remaining?.free === 0 ? ` ${words.lastFree}` : "";
+    announce(words.countedFor(ack.voteCount, name) + last);
+    navigator.vibrate?.(30);
+  } else announce(words.refusedFor(name, noteOf("refused", refusal)));
+  history.soon();
+}
+
+function noteOf(phase, refusal) {
+  if (phase === "retrying") return words.kept;
+  if (!refusal) return "";
+  return refusal.code === "UNCONFIRMED" ? words.notKnown : words.code(refusal, plainWords);
+}
+
+/** What an act's row shows now. */
+function standing(board, more, spent) {
+  const here = rules();
+  return (act) => {
+    const phase = mine.phaseOf(act.id);
+    const done = mine.isDone(act.id, here);
+    const out = act.status !== "active";
+    const counted = mine.countedFor(act.id);
+    const idle = out ? words.out : done ? words.voted : spent ? (more ? words.buy : words.noneLeft) : counted ? words.again : words.vote;
+    return {
+      label: phase ? words[phase] : idle,
+      phase,
+      off: out || (!phase && (done || (spent && !more))),
+      more: more && !spent && !out && !done,
+      note: phase === "sending" || phase === "counted" ? "" : noteOf(phase, mine.of(act.id).refusal),
+      share: shareOf(board?.get(act.id)),
+      mine: counted,
+    };
+  };
+}
+
+// --- what is shown --------------------------------------------------------------------------------------------
+
+/** For screen readers, once each. */
 function announce(text) {
   if (announced === text) return;
   announced = text;
   setText(byId("announce"), text);
 }
 
-// --- joining ------------------------------------------------------------------------------------------------
+const CHIP = { loading: "IDLE", waiting: "IDLE", open: "OPEN", closing: "CLOSING", result: "RESULT" };
 
-function useToken(newToken) {
-  token = newToken;
-  stored.set(TOKEN, newToken);
-  byId("paste").hidden = true;
-  byId("join").hidden = false;
-  if (show.connection === "closed") connect();
-  else show.setToken(newToken);
-  render();
+function drawTop(now) {
+  const title = titles(show.state.show);
+  setText(byId("show-title").firstElementChild, title.show || words.liveVote);
+  const numbered = show.state.show && title.episode === `Episode ${show.state.show.episode}`;
+  setText(byId("episode-title"), numbered ? words.episode(show.state.show.episode) : title.episode);
+  byId("state").dataset.state = CHIP[now];
+  setText(byId("state"), words.chip[now]);
 }
 
-function askForPass(line) {
-  byId("paste").hidden = false;
-  byId("join").hidden = true;
-  setText(byId("join-head"), "A pass is needed");
-  setText(byId("join-line"), line);
-  byId("token").focus();
+function drawBanner() {
+  const banner = byId("offline");
+  const lost = show.connection === "blind" || (show.connection === "connecting" && show.state.revision > 0);
+  const text = refusedForGood ? words.refusedForGood(refusedForGood)
+    : lost ? (show.waiting ? words.offlineKept(show.waiting) : words.offline)
+      : show.state.degraded ? words.degraded : "";
+  setText(banner, text);
+  banner.hidden = !text;
 }
 
-byId("join").addEventListener("click", async () => {
-  const button = byId("join");
-  button.disabled = true;
-  setText(button, "Joining");
-  try {
-    const guest = await guestToken("user");
-    if (guest) {
-      useToken(guest);
-      notice("You are in. Your votes count from this phone.", "good");
-    } else {
-      askForPass("This show does not let guests vote. Paste the pass you were given, or open the link that came with it.");
-    }
-  } catch {
-    notice("The studio could not be reached. Check your connection and try again.", "bad");
-  } finally {
-    button.disabled = false;
-    setText(button, "Join the vote");
-  }
-});
-
-byId("paste").addEventListener("submit", (event) => {
-  event.preventDefault();
-  const pasted = byId("token").value.trim();
-  if (pasted) useToken(pasted);
-});
-
-show.on("token", ({ code }) => {
-  token = null;
-  stored.set(TOKEN, null);
-  notice(code === "TOKEN_EXPIRED" ? plainWords({ code }) : "Your pass is not valid any more. Join again to vote.", "bad");
-  if (show.connection === "closed") connect();
-  render();
-});
-
-show.on("refused", ({ code, reason }) => {
-  if (code !== 4500) notice(reason, "bad", 0);
-});
-
-// --- voting -------------------------------------------------------------------------------------------------
-
-function press(contestant) {
-  if (!token) {
-    byId("join-panel").scrollIntoView({ block: "center" });
-    byId("join").focus();
-    return;
-  }
-  follow(contestant, show.vote(contestant.id));
-}
-
-/** Shows what becomes of one vote, from "Sending" to its answer. */
-async function follow(contestant, answer) {
-  const card = cards.get(contestant.id);
-  if (card) card.sending += 1;
-  renderCards();
-  let phase = "counted";
-  try {
-    const ack = await answer;
-    const left = ack.remaining?.[ack.voteType];
-    mine.counted[contestant.id] = (mine.counted[contestant.id] ?? 0) + ack.voteCount;
-    stored.set(MINE, JSON.stringify(mine));
-    notice(`Counted: your vote for ${contestant.name}.${left === 0 ? " That was your last free vote." : ""}`, "good");
-  } catch (refusal) {
-    phase = "refused";
-    const late = refusal.code === "UNCONFIRMED" && show.state.voting !== "OPEN";
-    notice(late ? "The lines closed before the studio confirmed this vote." : plainWords(refusal), "bad");
-  }
-  const now = cards.get(contestant.id);
-  if (!now) return;
-  now.sending = Math.max(0, now.sending - 1);
-  now.phase = phase;
-  now.item.classList.toggle("counted", phase === "counted");
-  clearTimeout(now.timer);
-  now.timer = setTimeout(() => {
-    now.phase = "";
-    now.item.classList.remove("counted");
-    renderCards();
-  }, COUNTED_MS);
-  renderCards();
-}
-
-// --- what is shown --------------------------------------------------------------------------------------------
-
-/** loading, waiting, open, closing, result */
-function view() {
-  const { show: on, voting, result, revision } = show.state;
-  if (!revision && !on && show.connection !== "live") return "loading";
-  if (result && voting !== "OPEN") return "result";
-  if (voting === "OPEN") return show.remainingMs === 0 ? "closing" : "open";
-  if (voting === "CLOSING" || (voting === "CLOSED" && show.state.window)) return "closing";
-  return "waiting";
-}
-
-const CHIP = {
-  loading: ["IDLE", "Connecting"],
-  waiting: ["IDLE", "Lines closed"],
-  open: ["OPEN", "Lines open"],
-  closing: ["CLOSING", "Counting"],
-  result: ["RESULT", "Result"],
-};
-
-const contestants = () => show.state.window?.contestants?.length ? show.state.window.contestants : show.state.contestants;
-const byContestant = (id) => contestants().find((c) => c.id === id);
-
-function freeLimit() {
-  return show.state.window?.rules?.freeVotesPerEpisode ?? null;
-}
-
-/** Free votes left as the viewer should see them: those under way are taken off already. null: no limit known. */
-function freeLeft() {
-  const left = show.state.remaining?.free ?? freeLimit();
-  return left === null ? null : Math.max(0, left - show.waiting);
-}
-
-function buildCards() {
-  const now = contestants();
-  const key = JSON.stringify(now);
-  if (key === line) return;
-  line = key;
-  const before = new Map(cards);
-  cards.clear();
-  byId("cards").replaceChildren(
-    ...now.map((contestant) => {
-      const button = el("button", {
-        class: "vote",
-        type: "button",
-        "data-testid": `vote-${contestant.id}`,
-        "aria-label": `Vote for number ${contestant.number}, ${contestant.name}`,
-        onclick: () => press(contestant),
-      }, "Vote");
-      const badge = el("span", { class: "card-mine", hidden: true });
-      const item = el("li", { class: "card" },
-        el("div", { class: "card-photo" }, portrait(contestant), el("span", { class: "card-number tabular" }, String(contestant.number)), badge),
-        el("div", { class: "card-words" },
-          el("p", { class: "card-name" }, contestant.name),
-          contestant.khmerName ? el("p", { class: "card-khmer khmer", lang: "km" }, contestant.khmerName) : null,
-          el("p", { class: "card-town" }, contestant.hometown ?? ""),
-        ),
-        button,
-      );
-      const old = before.get(contestant.id);
-      cards.set(contestant.id, { item, button, badge, contestant, sending: old?.sending ?? 0, phase: "", timer: 0 });
-      return item;
-    }),
-  );
-}
-
-function renderCards() {
-  const left = freeLeft();
-  const spent = left !== null && left < 1;
-  for (const { button, badge, contestant, sending, phase } of cards.values()) {
-    const out = contestant.status !== "active";
-    const shown = sending > 0 ? "sending" : phase;
-    button.dataset.phase = shown;
-    // A button with an answer to show keeps the focus; it only looks spent.
-    button.disabled = out || (!sending && !phase && (spent && Boolean(token)));
-    const counted = mine.counted[contestant.id] ?? 0;
-    setText(button, out ? "Out" : { sending: "Sending", counted: "Counted", refused: "Not counted" }[shown]
-      ?? (!token ? "Join to vote" : spent ? "No votes left" : counted ? "Vote again" : "Vote"));
-    badge.hidden = counted === 0;
-    setText(badge, `You: ${votes(counted)}`);
-  }
-}
-
-function renderAllowance() {
-  const limit = freeLimit();
-  const left = freeLeft();
-  byId("allowance").hidden = !token || left === null;
-  if (byId("allowance").hidden) return;
-  const whole = Math.max(limit ?? left, left);
-  setText(byId("remaining"), `${left} of ${whole} free ${whole === 1 ? "vote" : "votes"} left`);
-  const pips = byId("pips");
-  pips.hidden = whole > 10;
-  if (pips.childElementCount !== whole && whole <= 10) {
-    pips.replaceChildren(...Array.from({ length: whole }, () => el("i", { class: "pip" })));
-  }
-  [...pips.children].forEach((pip, i) => {
-    pip.classList.toggle("pending", i >= left && i < left + show.waiting);
-    pip.classList.toggle("spent", i >= left + show.waiting);
-  });
-}
-
-function renderStage(now) {
+function drawStage(now) {
   const { show: on, performance } = show.state;
-  const performer = performance && byContestant(performance.contestantId);
-  const box = byId("stage");
-  box.hidden = now === "result" || now === "closing" || (now === "open" && !performer);
+  const performer = performance && actOf(performance.contestantId);
+  byId("stage").hidden = now === "open" || now === "closing" || now === "result";
+  byId("on-stage").hidden = now !== "open" || !performer;
+  if (byId("stage").hidden) return;
   const photo = byId("stage-photo");
-  const wanted = performer?.id ?? "";
+  const wanted = performer ? `${performer.id} ${language}` : "";
+  const [name, other] = performer ? namesOf(performer, language) : ["", ""];
   if (photo.dataset.of !== wanted) {
     photo.dataset.of = wanted;
-    photo.replaceChildren(...(performer ? [portrait(performer)] : []));
+    photo.replaceChildren(...(performer ? [face(performer, name, { lazy: false, size: 320 })] : []));
   }
-  setText(byId("stage-eyebrow"), performer ? "On stage now" : on ? "Stay with us" : "No show is on air");
-  setText(byId("stage-name"), performer ? performer.name : on ? "The lines open soon" : "See you at the next show");
-  setText(byId("stage-khmer"), performer?.khmerName ?? "");
-  setText(byId("stage-line"), performer
-    ? performance.songName ? `“${performance.songName}”` : performer.hometown
-    : on ? "Keep this page open. It starts by itself." : "");
+  const idle = now === "loading" ? words.stageLoading : on ? words.stageIdle : words.stageOff;
+  setText(byId("stage-eyebrow"), performer ? words.stageNow : idle[0]);
+  setText(byId("stage-name"), performer ? name : idle[1]);
+  byId("stage-name").lang = performer ? languageOf(name) : language;
+  setText(byId("stage-other"), other);
+  byId("stage-other").lang = languageOf(other);
+  setText(byId("stage-line"), performer ? (performance.songName ? `“${performance.songName}”` : performer.hometown ?? "") : idle[2]);
 }
 
-function renderResult() {
-  const { result } = show.state;
-  const first = result.results[0];
-  const winners = firsts(result.results, byContestant);
-  const names = namesTogether(winners.map((act) => act.name));
-  const photo = byId("winner-photo");
-  if (photo.dataset.of !== result.windowId) {
-    photo.dataset.of = result.windowId;
-    photo.dataset.acts = String(Math.min(4, winners.length));
-    photo.replaceChildren(...winners.slice(0, 4).map((act) => portrait(act)));
-    announce(`The result is in. First: ${names}.`);
-  }
-  const tied = winners.length > 1;
-  setText(byId("winner-word"), tied ? "Equal first" : "Winner of the vote");
-  setText(byId("winner"), names);
-  byId("winner").classList.toggle("many", tied);
-  setText(byId("winner-khmer"), tied ? "" : winners[0]?.khmerName ?? "");
-  setText(byId("winner-share"), first ? `${percent(first.percentage)}${tied ? " each" : ""} of ${votes(result.totalVotes)}` : "");
-  byId("seal").classList.toggle("open", !result.certified);
-  setText(byId("seal"), result.certified
-    ? `Certified: the ledger was counted again and has the same ${count(result.ledgerTotal)}.`
-    : "Not certified yet: the count and the ledger are still being compared.");
-  byId("ranking").replaceChildren(...result.results.map((row) => {
-    const c = byContestant(row.contestantId);
-    return el("li", { class: "rank-row" },
-      el("span", { class: "rank-place tabular" }, String(row.rank)),
-      portrait({ number: c?.number ?? "", photoUrl: row.contestantPhoto }),
-      el("span", { class: "rank-name" }, row.contestantName, c?.khmerName ? el("span", { class: "khmer", lang: "km" }, c.khmerName) : null),
-      el("span", { class: "rank-share tabular" }, percent(row.percentage), el("small", {}, count(row.voteCount))),
-    );
-  }));
-}
-
-/** What has come in so far; the certified number may still be a little higher. */
-function renderReceived() {
-  const received = show.state.board?.totalVotes;
-  if (received) byId("closing-total").replaceChildren(count(received), el("small", {}, " votes received"));
-  else byId("closing-total").replaceChildren();
+function drawActs(now) {
+  acts.show(lineUp(), show.state.performance?.contestantId ?? null, language, words);
+  byId("acts").hidden = now === "result" || now === "closing";
+  const board = now === "open" && show.state.board ? new Map(show.state.board.results.map((row) => [row.contestantId, row])) : null;
+  acts.draw(standing(board, offered().length > 0, left() === 0));
 }
 
 function mineInWords() {
-  const parts = Object.entries(mine.counted).map(([id, n]) => `${byContestant(id)?.name ?? id} (${n})`);
-  return parts.length ? `Your votes: ${parts.join(", ")}.` : "";
+  const list = mine.counted.map(([id, n]) => `${acts.nameOf(id)} (${n})`).join(", ");
+  return list && words.mine(list);
 }
-
-function renderBanner() {
-  const banner = byId("offline");
-  const lost = show.connection === "blind" || (show.connection === "connecting" && show.state.revision > 0);
-  banner.hidden = !lost && !show.state.degraded;
-  if (lost) setText(banner, show.waiting ? "Reconnecting. Your vote is kept." : "Reconnecting to the studio.");
-  else if (show.state.degraded) setText(banner, "The studio is busy. What you see may be a little behind.");
-}
-
-let renderedResult = null;
 
 function render() {
+  const { window, result, voting } = show.state;
+  if (window && (voting === "OPEN" || voting === "CLOSING")) mine.enter(window.windowId, show.state.show?.showId);
   const now = view();
-  const { window, result } = show.state;
-  if (window && mine.windowId !== window.windowId && show.state.voting === "OPEN") {
-    Object.assign(mine, { windowId: window.windowId, counted: {} });
-    stored.set(MINE, JSON.stringify(mine));
-  }
   document.body.dataset.view = now;
-  const title = titles(show.state.show);
-  setText(byId("show-title"), title.show || "Live vote");
-  setText(byId("episode-title"), title.episode);
-  const [state, word] = CHIP[now];
-  byId("state").dataset.state = state;
-  setText(byId("state"), word);
-  renderBanner();
-  buildCards();
-  renderStage(now);
+  drawTop(now);
+  drawBanner();
+  drawStage(now);
+  drawActs(now);
   byId("timer").hidden = now !== "open";
-  byId("join-panel").hidden = Boolean(token) || !["open", "waiting"].includes(now);
+  if (now !== "open") byId("behind").hidden = true;
+  if (now !== "open") sheet.close();
   byId("closing").hidden = now !== "closing";
-  setText(byId("mine"), now === "closing" ? mineInWords() : "");
-  if (now === "closing") renderReceived();
-  byId("result").hidden = now !== "result";
-  byId("ranking").hidden = now !== "result";
-  byId("cards").hidden = now === "result" || now === "closing";
-  setText(byId("rules"), now === "open" ? window?.rules?.text ?? "" : now === "result" ? mineInWords() : "");
-  if (now === "result" && renderedResult !== result) {
-    renderedResult = result;
-    renderResult();
+  byId("result").hidden = byId("standing").hidden = now !== "result";
+  byId("secret").hidden = now !== "open" || (window?.visibility ?? "public") === "public";
+  setText(byId("rules"), now === "open" ? words.rules(rules()) : "");
+  byId("rules").lang = languageOf(byId("rules").textContent);
+  setText(byId("mine"), now === "result" ? mineInWords() : "");
+  byId("history").hidden = preview || !pass.token;
+  if (now === "open") {
+    announce(words.opened);
+    drawAllowance(rules(), show.state.remaining, mine.underWay, words);
+  } else if (now === "closing") {
+    announce(words.closedSaid);
+    drawClosing(show.state.board, mineInWords(), words);
+  } else if (now === "result" && drawnResult !== result) {
+    drawnResult = result;
+    announce(words.resultFirst(drawResult(result, actOf, language, words)));
   }
-  if (now === "open") announce("The lines are open. You can vote now.");
-  if (now === "closing") announce("Voting has closed. The votes are being counted.");
-  renderAllowance();
-  renderCards();
-  renderTime();
+  timer.run(words);
 }
 
-/** In the last seconds only the last digits are drawn, large; the text stays a whole time for whoever reads it. */
-function renderDigits(text) {
-  const box = byId("countdown");
-  if (box.textContent === text) return;
-  const [leading] = /^0:0?(?=\d)/.exec(text) ?? [""];
-  box.replaceChildren(el("span", { class: "leading" }, leading), text.slice(leading.length));
+function second(seconds) {
+  if (SAID_AT.has(seconds)) announce(words.secondsLeft(seconds));
+  if (seconds === 0) queueMicrotask(render);
 }
 
-/** The clock runs with the screen, not with the messages. */
-function renderTime() {
-  const seconds = show.seconds;
-  if (seconds === null) return;
-  const last = seconds <= LAST_SECONDS;
-  const timer = byId("timer");
-  timer.classList.toggle("last", last);
-  renderDigits(clockText(seconds));
-  setText(byId("timer-word"), last ? "Last chance" : "Lines open");
-  byId("drain").style.transform = `scaleX(${show.share ?? 0})`;
-}
-
-function frame() {
-  if (show.state.voting === "OPEN") renderTime();
-  requestAnimationFrame(frame);
+/** Every word of the page anew. */
+function speak() {
+  words = LANGUAGES[language];
+  document.documentElement.lang = language;
+  document.title = words.title;
+  for (const element of document.querySelectorAll("[data-words]")) setText(element, words[element.dataset.words]);
+  const other = language === "km" ? "en" : "km";
+  setText(byId("language"), LANGUAGES[other].name);
+  byId("language").lang = other;
+  pass.speak(words);
+  drawnResult = null;
+  render();
 }
 
 // --- start ----------------------------------------------------------------------------------------------------
 
 function connect() {
-  show.connect(socketUrl("/voting/sync"), { token, channels: ["show", "results"] });
+  refusedForGood = "";
+  show.connect(socketUrl("/voting/sync"), { token: pass.token, channels: ["show", "results"] });
 }
 
+byId("language").addEventListener("click", () => {
+  language = language === "km" ? "en" : "km";
+  stored.set(LANGUAGE, language);
+  speak();
+});
 show.on("change", render);
-show.on("second", (seconds) => {
-  if (seconds === 60 || seconds === 30 || seconds === LAST_SECONDS) announce(`${seconds} seconds left.`);
-  if (seconds === 0) render();
+show.on("message", ({ type, timestamp }) => {
+  if (type !== "RESULTS_READY" || !delay.ms) return;
+  resultAt = Date.parse(timestamp) + delay.ms;
+  setTimeout(render, Math.max(0, resultAt - show.clock.now()) + 20);
+});
+show.on("token", () => {
+  pass.forget();
+  if (show.connection === "closed") connect();
+  render();
+});
+show.on("refused", ({ code, reason }) => {
+  if (code !== 4500) refusedForGood = reason;
+  render();
 });
 document.addEventListener("visibilitychange", () => document.hidden || show.syncClock());
-// The same tab may be opened again by a link with a pass.
-addEventListener("hashchange", () => {
-  const given = tokenFromAddress();
-  if (given) useToken(given);
-});
 
-if (token) stored.set(TOKEN, token);
+speak();
 connect();
-for (const [message, answer] of preview ? [] : show.resumeVotes()) {
-  follow({ id: message.contestantId, name: "the act you chose" }, answer);
-}
-render();
-requestAnimationFrame(frame);
+if (!preview) mine.resume();
+if (query.has("hls")) delay.watchPlaylist(new URL(query.get("hls"), location.href).href);

@@ -30,6 +30,7 @@ def test_the_shipped_rulesets_say_what_they_allow() -> None:
     assert {key: words[key] for key in words if key != "text"} == {
         "name": "hybrid",
         "rounds": 75,
+        "votesPerContestant": 1,
         "clipsPerRound": 30,
         "votesPerDay": 200,
         "superVotesPerRound": 1,

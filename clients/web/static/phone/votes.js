@@ -1,0 +1,156 @@
+/**
+ * The viewer's own votes: what is under way, what came of it, and what was counted in this window as far as this phone
+ * knows. The SDK keeps unanswered ballots over a reload and sends them by id until they are acked or refused; this adds what
+ * the page shows of them.
+ */
+
+const COUNTED_MS = 1_600;
+/** Without an answer for so long a vote is shown as being retried: it was not lost, but nobody knows yet. */
+const SLOW_MS = 3_000;
+const KEY = "broadcast-sync.mine";
+
+/**
+ * @typedef {"" | "sending" | "retrying" | "counted" | "refused" | "unknown"} Phase
+ * @typedef {{sending: number, slow: number, phase: Phase, refusal: object | null, timer: any}} Standing
+ */
+const NEW = () => ({ sending: 0, slow: 0, phase: "", refusal: null, timer: 0 });
+
+export class MyVotes {
+  /**
+   * @param {object} given
+   * @param {import("../sdk/index.js").BroadcastSync} given.show
+   * @param {{get: (key: string) => string | null, set: (key: string, value: string | null) => void}} given.store
+   * @param {() => Promise<void>} given.join resolves once there is a token; rejects with a Refusal
+   * @param {() => void} given.changed what is shown is old
+   * @param {(actId: string, ack: object | null, refusal: object | null) => void} given.answered for each vote, once
+   */
+  constructor({ show, store, join, changed, answered }) {
+    Object.assign(this, { _show: show, _store: store, _join: join, _changed: changed, _answered: answered });
+    /** @type {Map<string, Standing>} */
+    this._acts = new Map();
+    /** votes under way by type */
+    this.underWay = {};
+    this._mine = { windowId: "", counted: {}, done: {}, ...parsed(store.get(KEY)) };
+  }
+
+  /** @returns {Standing} */
+  of(actId) {
+    return this._acts.get(actId) ?? NEW();
+  }
+
+  /** What is to be shown of an act, the newest first. @returns {Phase} */
+  phaseOf(actId) {
+    const { sending, slow, phase } = this.of(actId);
+    if (!sending) return phase;
+    return slow > 0 || this._show.connection !== "live" ? "retrying" : "sending";
+  }
+
+  /** Votes for an act that were counted in this window. */
+  countedFor(actId) {
+    return this._mine.counted[actId] ?? 0;
+  }
+
+  /** Acts with counted votes: [id, votes][]. */
+  get counted() {
+    return Object.entries(this._mine.counted);
+  }
+
+  /** True when the rules let this voter vote for the act no more. */
+  isDone(actId, rules) {
+    const most = rules?.votesPerContestant;
+    return Boolean(this._mine.done[actId]) || (most !== undefined && this.countedFor(actId) >= most);
+  }
+
+  /** A new window begins with nothing counted; which acts are done stays for the show. */
+  enter(windowId, showId) {
+    if (this._mine.windowId === windowId) return;
+    const done = this._mine.showId === showId ? this._mine.done : {};
+    this._mine = { windowId, showId, counted: {}, done };
+    for (const standing of this._acts.values()) this._settle(standing, "");
+    this._keep();
+  }
+
+  /** Casts votes, after joining if need be. Never rejects: what came of it is shown. */
+  async cast(actId, voteType, voteCount = 1) {
+    const standing = this._begin(actId, voteType, voteCount);
+    try {
+      await this._join();
+    } catch (refusal) {
+      return this._end(actId, standing, { voteType, voteCount }, null, refusal);
+    }
+    return this._follow(actId, standing, { voteType, voteCount }, this._show.vote(actId, { voteType, voteCount }));
+  }
+
+  /** Takes up what a reload interrupted. */
+  resume() {
+    for (const [message, answer] of this._show.resumeVotes()) {
+      const { contestantId, voteType, voteCount } = message;
+      void this._follow(contestantId, this._begin(contestantId, voteType, voteCount), { voteType, voteCount }, answer);
+    }
+  }
+
+  _begin(actId, voteType, voteCount) {
+    const standing = this._acts.get(actId) ?? NEW();
+    this._acts.set(actId, standing);
+    this._settle(standing, "");
+    standing.sending += 1;
+    this.underWay[voteType] = (this.underWay[voteType] ?? 0) + voteCount;
+    this._changed();
+    return standing;
+  }
+
+  async _follow(actId, standing, ballot, answer) {
+    let isSlow = false;
+    const slow = setTimeout(() => {
+      isSlow = true;
+      standing.slow += 1;
+      this._changed();
+    }, SLOW_MS);
+    let ack = null;
+    let refusal = null;
+    try {
+      ack = await answer;
+    } catch (error) {
+      refusal = error;
+    }
+    clearTimeout(slow);
+    if (isSlow) standing.slow -= 1;
+    this._end(actId, standing, ballot, ack, refusal);
+  }
+
+  _end(actId, standing, { voteType, voteCount }, ack, refusal) {
+    standing.sending -= 1;
+    this.underWay[voteType] = Math.max(0, (this.underWay[voteType] ?? 0) - voteCount);
+    if (ack) {
+      this._mine.counted[actId] = this.countedFor(actId) + ack.voteCount;
+      this._settle(standing, "counted");
+      standing.timer = setTimeout(() => (this._settle(standing, ""), this._changed()), COUNTED_MS);
+    } else {
+      if (refusal.code === "ALREADY_VOTED") this._mine.done[actId] = 1;
+      this._settle(standing, refusal.code === "UNCONFIRMED" ? "unknown" : "refused", refusal);
+    }
+    this._keep();
+    this._answered(actId, ack, refusal);
+    this._changed();
+  }
+
+  /** A refusal stays until the next vote for the act: it is read by whoever comes back to it. */
+  _settle(standing, phase, refusal = null) {
+    clearTimeout(standing.timer);
+    Object.assign(standing, { phase, refusal });
+  }
+
+  _keep() {
+    this._store.set(KEY, JSON.stringify(this._mine));
+  }
+}
+
+/** What another version or a broken storage left is no reason to fail. */
+function parsed(text) {
+  try {
+    const kept = JSON.parse(text ?? "{}");
+    return kept && typeof kept.counted === "object" ? kept : {};
+  } catch {
+    return {};
+  }
+}

@@ -1,0 +1,252 @@
+/**
+ * Every sentence of the phone page, in English and in Khmer. Digits are Western in both, as on the picture, on the acts'
+ * numbers and in CLDR's data for Khmer. English has one and many; Khmer has one form.
+ */
+import { count } from "../page.js";
+
+const rule = new Intl.PluralRules("en");
+const plural = (n, one, many) => (typeof n === "number" && rule.select(n) === "one" ? one : many);
+const nVotes = (n) => `${count(n)} ${plural(n, "vote", "votes")}`;
+const nSeconds = (n) => `${n} ${plural(n, "second", "seconds")}`;
+
+const EN = {
+  name: "English",
+  title: "Vote",
+  heading: "Vote for your act",
+  liveVote: "Live vote",
+  episode: (n) => `Episode ${n}`,
+  chip: { loading: "Connecting", waiting: "Lines closed", open: "Lines open", closing: "Counting", result: "Result" },
+  stageNow: "On stage now",
+  stageIdle: ["Stay with us", "The lines open soon", "Keep this page open. It starts by itself."],
+  stageOff: ["No show is on air", "See you at the next show", ""],
+  stageLoading: ["", "Looking for the studio", ""],
+  timeLeft: "Time to vote",
+  lastChance: "Last chance",
+  secondsLeft: (n) => `${nSeconds(n)} left.`,
+  freeLeft: (n, all) => `${count(n)} of ${count(all)} free ${plural(all, "vote", "votes")} left`,
+  votesLeft: (n) => `${nVotes(n)} left`,
+  wallet: (n) => `and ${nVotes(n)} bought`,
+  behind: (s) => `Timed to your picture, which is ${nSeconds(s)} behind the studio.`,
+  behindEarly: (s, early) => `Your picture is ${nSeconds(s)} behind the studio. The lines close here ${nSeconds(early)} before you see it. This clock is the one that counts.`,
+  secret: "Counts stay secret until the result.",
+  acts: "Acts",
+  search: "Find a name or number",
+  all: "All",
+  found: (n) => `${count(n)} ${plural(n, "act", "acts")}`,
+  vote: "Vote",
+  again: "Vote again",
+  voted: "Voted",
+  buy: "Use a vote",
+  noneLeft: "None left",
+  out: "Out",
+  more: "More ways to vote",
+  sending: "Sending",
+  retrying: "Retrying",
+  counted: "Counted",
+  refused: "Not counted",
+  unknown: "Not known",
+  you: (n) => `You: ${count(n)}`,
+  number: (label, number, name) => `${label}: ${number}, ${name}`,
+  countedFor: (n, name) => `Counted: ${nVotes(n)} for ${name}.`,
+  lastFree: "That was your last free vote.",
+  refusedFor: (name, why) => `Not counted, ${name}: ${why}`,
+  kept: "No answer yet. Your vote is kept on this phone and sent until it is answered. It counts once.",
+  notKnown: "The lines closed before the studio answered. If the vote arrived in time, it is in your votes below.",
+  noneLeftWhy: "You have no votes left here.",
+  sheet: (name) => `Vote for ${name}`,
+  offer: {
+    free: () => "One free vote",
+    standard: () => "One vote",
+    paid: (n) => `Use ${nVotes(n)} you bought`,
+    bundle: (n) => `Use ${nVotes(n)} of your bundle`,
+    super: () => "Use your super vote",
+    mega: () => "Use your mega vote",
+    other: (n, type) => `${nVotes(n)}: ${type}`,
+  },
+  kind: { free: "free", paid: "bought", bundle: "bundle", sms: "SMS", standard: "vote", super: "super", mega: "mega" },
+  have: (n) => `You have ${count(n)}.`,
+  notNow: "Not now",
+  closed: "Voting has closed",
+  counting: "Every vote is being counted and checked.",
+  received: (n) => [count(n), ` ${plural(n, "vote", "votes")} received`],
+  mine: (list) => `Your votes: ${list}.`,
+  resultFirst: (names) => `The result is in. First: ${names}.`,
+  and: " and ",
+  winner: "Winner of the vote",
+  equal: "Equal first",
+  share: (percent, n, each) => `${percent}${each ? " each" : ""} of ${nVotes(n)}`,
+  certified: (n) => `Certified: the ledger was counted again and has the same ${count(n)}.`,
+  uncertified: "Not certified yet: the count and the ledger are still being compared.",
+  ranking: "Final ranking",
+  opened: "The lines are open. You can vote now.",
+  closedSaid: "Voting has closed. The votes are being counted.",
+  offline: "Reconnecting. You see how it was last.",
+  offlineKept: (n) => `Reconnecting. ${plural(n, "Your vote is kept and sent", "Your votes are kept and sent")} as soon as there is a network.`,
+  degraded: "The studio is busy. What you see may be a little behind.",
+  history: "Your votes",
+  historyEmpty: "None in the ledger yet. A new vote is there within a second.",
+  historyFailed: "Your votes cannot be read right now.",
+  historyJoin: "You have not voted on this phone yet.",
+  retry: "Try again",
+  void: "taken out",
+  pass: ["A pass is needed", "Guests cannot vote in this show. Paste the pass you were given, or open the link that came with it."],
+  passAgain: ["Your pass is not valid any more", "Open the link of your pass again, or paste a new one."],
+  passLabel: "Your pass",
+  passUse: "Use this pass",
+  rules: (rules) => rules?.text ?? "",
+  refusedForGood: (reason) => reason,
+  code: (refusal, plainWords) => plainWords(refusal), // the SDK has them in English
+};
+
+const KM_CODES = {
+  BAD_MESSAGE: "កម្មវិធីរបស់អ្នក និងស្ទូឌីយោមិនយល់គ្នា។ សូមបើកទំព័រនេះឡើងវិញ។",
+  TOO_LARGE: "ទិន្នន័យដែលផ្ញើធំពេក។ សូមបើកទំព័រនេះឡើងវិញ។",
+  UNSUPPORTED: "មិនអាចប្រើនៅទីនេះបានទេ។",
+  UNAUTHENTICATED: "សូមចូលជាមុនសិន ទើបអាចបោះឆ្នោតបាន។",
+  TOKEN_EXPIRED: "លេខកូដចូលរបស់អ្នកផុតកំណត់ហើយ។ សូមចូលម្តងទៀត។",
+  FORBIDDEN: "លេខកូដចូលរបស់អ្នកមិនអនុញ្ញាតឱ្យធ្វើដូច្នេះទេ។",
+  RATE_LIMIT: "លឿនពេកហើយ។ សូមរង់ចាំបន្តិច។",
+  BUSY: "មានអ្នកបោះឆ្នោតច្រើនណាស់។ យើងកំពុងព្យាយាមជូនអ្នក។",
+  TRY_AGAIN: "មានអ្នកបោះឆ្នោតច្រើនណាស់។ យើងកំពុងព្យាយាមជូនអ្នក។",
+  VOTING_CLOSED: "ការបោះឆ្នោតមិនទាន់បើកទេ។",
+  VOTING_ENDED: "ការបោះឆ្នោតបិទហើយ។ សំឡេងនេះមកដល់យឺត។",
+  INVALID_CONTESTANT: "បេក្ខជននេះមិនមានក្នុងការបោះឆ្នោតយប់នេះទេ។",
+  CONTESTANT_ELIMINATED: "បេក្ខជននេះបានចាកចេញពីការប្រកួតហើយ។",
+  INVALID_VOTE_TYPE: "នៅទីនេះមិនមានការបោះឆ្នោតប្រភេទនេះទេ។",
+  INVALID_VOTE_COUNT: "មិនអាចបោះឆ្នោតចំនួនប៉ុណ្ណេះបានទេ។",
+  NO_FREE_VOTES: "អ្នកបានប្រើសំឡេងឥតគិតថ្លៃអស់ហើយសម្រាប់ភាគនេះ។",
+  INSUFFICIENT_VOTE_BALANCE: "សំឡេងដែលអ្នកនៅសល់មិនគ្រប់គ្រាន់ទេ។",
+  INSUFFICIENT_BUNDLE_VOTES: "សំឡេងក្នុងកញ្ចប់របស់អ្នកមិនគ្រប់គ្រាន់ទេ។",
+  PHONE_NOT_VERIFIED: "សូមបញ្ជាក់លេខទូរស័ព្ទរបស់អ្នកជាមុនសិន។",
+  SMS_LIMIT: "អ្នកបានបោះឆ្នោតតាមសារ SMS គ្រប់ចំនួនសម្រាប់ថ្ងៃនេះហើយ។",
+  ALREADY_VOTED: "អ្នកបានបោះឆ្នោតនៅទីនេះរួចហើយ។",
+  ROUND_LIMIT: "អ្នកបានប្រើសំឡេងអស់ហើយសម្រាប់ជុំនេះ។",
+  DAILY_LIMIT: "អ្នកបានប្រើសំឡេងអស់ហើយសម្រាប់ថ្ងៃនេះ។",
+  SUPER_LIMIT: "អ្នកបានប្រើសំឡេងពិសេសសម្រាប់ជុំនេះហើយ។",
+  MEGA_LIMIT: "អ្នកបានប្រើសំឡេងមេហ្គាសម្រាប់ជុំនេះហើយ។",
+  UNCONFIRMED: "ស្ទូឌីយោមិនបានឆ្លើយតបទាន់ពេលទេ។",
+};
+
+/** The rulesets' own text is English; their limits have names, which is enough to say them. */
+const KM_RULES = [
+  ["freeVotesPerEpisode", (n) => `ម្នាក់ៗមាន ${n} សំឡេងឥតគិតថ្លៃក្នុងមួយភាគ ឱ្យបេក្ខជនម្នាក់ ឬចែកគ្នា។`],
+  ["smsVotesPerDay", (n) => `តាម SMS បាន ${n} សំឡេងក្នុងមួយថ្ងៃ ដោយទូរស័ព្ទដែលបានបញ្ជាក់។`],
+  ["votesPerMinute", (n) => `គ្មានអ្នកណាបោះបានលើសពី ${n} សំឡេងក្នុងមួយនាទីទេ។`],
+  ["votesPerContestant", (n) => `បេក្ខជនម្នាក់ៗបាន ${n} សំឡេងពីអ្នក។`],
+  ["clipsPerRound", (n) => `បោះបានដល់ ${n} សំឡេងក្នុងមួយជុំ។`],
+  ["votesPerDay", (n) => `បោះបានដល់ ${n} សំឡេងក្នុងមួយថ្ងៃ។`],
+  ["superVotesPerRound", (n) => `ក្នុងមួយជុំមានសំឡេងពិសេស ${n}។`],
+  ["megaVotesPerRound", (n) => `ក្នុងមួយជុំមានសំឡេងមេហ្គា ${n}។`],
+];
+
+const KM = {
+  name: "ខ្មែរ",
+  title: "បោះឆ្នោត",
+  heading: "បោះឆ្នោតឱ្យបេក្ខជនដែលអ្នកចូលចិត្ត",
+  liveVote: "បោះឆ្នោតផ្ទាល់",
+  episode: (n) => `ភាគទី ${n}`,
+  chip: { loading: "កំពុងភ្ជាប់", waiting: "មិនទាន់បើក", open: "កំពុងបើក", closing: "កំពុងរាប់", result: "លទ្ធផល" },
+  stageNow: "កំពុងសម្តែងលើឆាក",
+  stageIdle: ["សូមនៅជាមួយយើង", "ការបោះឆ្នោតនឹងបើកឆាប់ៗ", "សូមទុកទំព័រនេះឱ្យនៅបើក វានឹងចាប់ផ្តើមដោយខ្លួនឯង។"],
+  stageOff: ["មិនទាន់មានកម្មវិធីផ្សាយទេ", "ជួបគ្នានៅកម្មវិធីលើកក្រោយ", ""],
+  stageLoading: ["", "កំពុងស្វែងរកស្ទូឌីយោ", ""],
+  timeLeft: "ពេលនៅសល់",
+  lastChance: "ឱកាសចុងក្រោយ",
+  secondsLeft: (n) => `នៅសល់ ${n} វិនាទី។`,
+  freeLeft: (n, all) => `នៅសល់ ${count(n)}/${count(all)} សំឡេងឥតគិតថ្លៃ`,
+  votesLeft: (n) => `នៅសល់ ${count(n)} សំឡេង`,
+  wallet: (n) => `និង ${count(n)} សំឡេងដែលបានទិញ`,
+  behind: (s) => `ម៉ោងនេះស្របតាមរូបភាពរបស់អ្នក ដែលយឺតជាងស្ទូឌីយោ ${s} វិនាទី។`,
+  behindEarly: (s, early) => `រូបភាពរបស់អ្នកយឺតជាងស្ទូឌីយោ ${s} វិនាទី។ ការបោះឆ្នោតនៅទីនេះបិទ ${early} វិនាទីមុនពេលអ្នកឃើញ។ សូមមើលម៉ោងនេះជាគោល។`,
+  secret: "ចំនួនសំឡេងត្រូវរក្សាជាសម្ងាត់ រហូតដល់ប្រកាសលទ្ធផល។",
+  acts: "បេក្ខជន",
+  search: "ស្វែងរកឈ្មោះ ឬលេខ",
+  all: "ទាំងអស់",
+  found: (n) => `បេក្ខជន ${count(n)} រូប`,
+  vote: "បោះឆ្នោត",
+  again: "បោះទៀត",
+  voted: "បានបោះហើយ",
+  buy: "ប្រើសំឡេង",
+  noneLeft: "អស់ហើយ",
+  out: "ចេញហើយ",
+  more: "របៀបបោះឆ្នោតផ្សេងទៀត",
+  sending: "កំពុងផ្ញើ",
+  retrying: "ផ្ញើម្តងទៀត",
+  counted: "បានរាប់",
+  refused: "មិនបានរាប់",
+  unknown: "មិនដឹងច្បាស់",
+  you: (n) => `អ្នក៖ ${count(n)}`,
+  number: (label, number, name) => `${label}៖ លេខ ${number} ${name}`,
+  countedFor: (n, name) => `បានរាប់ ${count(n)} សំឡេងឱ្យ ${name}។`,
+  lastFree: "នោះជាសំឡេងឥតគិតថ្លៃចុងក្រោយរបស់អ្នក។",
+  refusedFor: (name, why) => `មិនបានរាប់ឱ្យ ${name}៖ ${why}`,
+  kept: "មិនទាន់មានចម្លើយ។ សំឡេងរបស់អ្នករក្សាទុកក្នុងទូរស័ព្ទនេះ ហើយផ្ញើរហូតដល់មានចម្លើយ។ វារាប់តែម្តងប៉ុណ្ណោះ។",
+  notKnown: "ការបោះឆ្នោតបិទមុនពេលស្ទូឌីយោឆ្លើយតប។ បើសំឡេងនេះទៅដល់ទាន់ពេល វានឹងមានក្នុងបញ្ជីសំឡេងរបស់អ្នកខាងក្រោម។",
+  noneLeftWhy: "អ្នកអស់សំឡេងនៅទីនេះហើយ។",
+  sheet: (name) => `បោះឆ្នោតឱ្យ ${name}`,
+  offer: {
+    free: () => "សំឡេងឥតគិតថ្លៃ 1",
+    standard: () => "1 សំឡេង",
+    paid: (n) => `ប្រើ ${count(n)} សំឡេងដែលបានទិញ`,
+    bundle: (n) => `ប្រើ ${count(n)} សំឡេងពីកញ្ចប់`,
+    super: () => "ប្រើសំឡេងពិសេស",
+    mega: () => "ប្រើសំឡេងមេហ្គា",
+    other: (n, type) => `${count(n)} សំឡេង៖ ${type}`,
+  },
+  kind: { free: "ឥតគិតថ្លៃ", paid: "បានទិញ", bundle: "កញ្ចប់", sms: "SMS", standard: "សំឡេង", super: "ពិសេស", mega: "មេហ្គា" },
+  have: (n) => `អ្នកមាន ${count(n)}។`,
+  notNow: "ទុកពេលក្រោយ",
+  closed: "ការបោះឆ្នោតបានបិទ",
+  counting: "សំឡេងទាំងអស់កំពុងត្រូវបានរាប់ និងផ្ទៀងផ្ទាត់។",
+  received: (n) => [count(n), " សំឡេងបានទទួល"],
+  mine: (list) => `សំឡេងរបស់អ្នក៖ ${list}។`,
+  resultFirst: (names) => `លទ្ធផលចេញហើយ។ លេខមួយ៖ ${names}។`,
+  and: " និង ",
+  winner: "អ្នកឈ្នះការបោះឆ្នោត",
+  equal: "លេខមួយស្មើគ្នា",
+  share: (percent, n, each) => `${each ? "ម្នាក់ៗ " : ""}${percent} នៃ ${count(n)} សំឡេង`,
+  certified: (n) => `បានបញ្ជាក់៖ បញ្ជីសំឡេងត្រូវបានរាប់ឡើងវិញ ហើយបានចំនួនដូចគ្នា ${count(n)}។`,
+  uncertified: "មិនទាន់បញ្ជាក់ទេ៖ កំពុងផ្ទៀងផ្ទាត់ចំនួនរាប់ជាមួយបញ្ជីសំឡេង។",
+  ranking: "ចំណាត់ថ្នាក់ចុងក្រោយ",
+  opened: "ការបោះឆ្នោតបើកហើយ។ អ្នកអាចបោះឆ្នោតឥឡូវនេះ។",
+  closedSaid: "ការបោះឆ្នោតបិទហើយ។ កំពុងរាប់សំឡេង។",
+  offline: "កំពុងភ្ជាប់ឡើងវិញ។ អ្នកឃើញសភាពចុងក្រោយ។",
+  offlineKept: () => "កំពុងភ្ជាប់ឡើងវិញ។ សំឡេងរបស់អ្នករក្សាទុកហើយ នឹងផ្ញើពេលមានបណ្តាញ។",
+  degraded: "ស្ទូឌីយោកំពុងរវល់។ អ្វីដែលអ្នកឃើញអាចយឺតបន្តិច។",
+  history: "សំឡេងរបស់អ្នក",
+  historyEmpty: "មិនទាន់មានក្នុងបញ្ជីទេ។ សំឡេងថ្មីនឹងមានក្នុងមួយវិនាទី។",
+  historyFailed: "មិនអាចអានសំឡេងរបស់អ្នកនៅពេលនេះបានទេ។",
+  historyJoin: "អ្នកមិនទាន់បានបោះឆ្នោតលើទូរស័ព្ទនេះទេ។",
+  retry: "ព្យាយាមម្តងទៀត",
+  void: "ត្រូវបានដកចេញ",
+  pass: ["ត្រូវការលេខកូដចូល", "កម្មវិធីនេះមិនឱ្យភ្ញៀវបោះឆ្នោតទេ។ សូមបិទភ្ជាប់លេខកូដចូលដែលអ្នកបានទទួល ឬបើកតំណដែលផ្ញើមកជាមួយ។"],
+  passAgain: ["លេខកូដចូលរបស់អ្នកប្រើលែងបានហើយ", "សូមបើកតំណរបស់អ្នកម្តងទៀត ឬបិទភ្ជាប់លេខកូដថ្មី។"],
+  passLabel: "លេខកូដចូលរបស់អ្នក",
+  passUse: "ប្រើលេខកូដនេះ",
+  rules: (rules) => KM_RULES.flatMap(([word, say]) => (rules?.[word] === undefined ? [] : [say(count(rules[word]))])).join(" ") || (rules?.text ?? ""),
+  refusedForGood: () => "ការតភ្ជាប់ត្រូវបានបិទដោយស្ទូឌីយោ។",
+  code: ({ code, message }) => KM_CODES[code] ?? message ?? "មានបញ្ហាកើតឡើង។",
+};
+
+export const LANGUAGES = { en: EN, km: KM };
+
+/**
+ * @param {(string | null | undefined)[]} wishes what was asked for, best first: an address's, a stored one's, the browser's
+ * @returns {"en" | "km"} the first that there is; English if there is none
+ */
+export function chooseLanguage(wishes) {
+  for (const wish of wishes) {
+    const language = String(wish ?? "").toLowerCase().split("-")[0];
+    if (Object.keys(LANGUAGES).includes(language)) return language;
+  }
+  return "en";
+}
+
+/** The act's name in this language, and the other one if there is one. */
+export function namesOf(act, language) {
+  const names = [act.name, act.khmerName ?? ""];
+  return language === "km" && names[1] ? names.reverse() : names;
+}
+
+/** Which language a name is in, for the element that holds it. */
+export const languageOf = (name) => (/[\u1780-\u17ff]/.test(name) ? "km" : "en");
