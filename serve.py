@@ -32,9 +32,10 @@ from starlette.staticfiles import StaticFiles
 from broadcast_sync import settings as configuration
 from broadcast_sync.api import Answer, Endpoint, application, endpoint
 from broadcast_sync.bearer import Bearer
-from broadcast_sync.bus.connect import VALKEY_ERRORS, connect, heed_cancellation, measure
+from broadcast_sync.bus.connect import VALKEY_ERRORS, connect, heed_cancellation
 from broadcast_sync.bus.keys import StageKeys
 from broadcast_sync.bus.leases import Lease
+from broadcast_sync.bus.timekeeper import Timekeeper
 from broadcast_sync.clock import EngineClock
 from broadcast_sync.control.osc import OscServer, check_osc
 from broadcast_sync.control.splices import check_rows
@@ -68,6 +69,7 @@ from broadcast_sync.settings import Settings
 from broadcast_sync.show import commands as show
 from broadcast_sync.show import routes as control_routes
 from broadcast_sync.show.catalogue import Catalogue
+from broadcast_sync.show.countdown import time_matters
 from broadcast_sync.show.cuelog import CueLog
 from broadcast_sync.show.director import Director
 from broadcast_sync.show.embargo import audience, embargoed
@@ -132,8 +134,6 @@ from voting.wallet.sweep import INTERVAL_S, WalletSweep
 from voting.wallet.wallet import Wallet
 
 VERSION: Final = version("broadcast-sync")
-CLOCK_S: Final = 10.0
-"""Seconds between two corrections of the clock."""
 CUES_SHOWN: Final = 12
 DIRECTOR_LEASE_MS: Final = 1_500
 """With what a waiting node looks at it, a dead director has a successor within 1.75 s."""
@@ -193,6 +193,9 @@ class Node:
         self.hub.answered = self.ballots.drain
 
         self._lease = Lease(valkey, keys.director, self.id, DIRECTOR_LEASE_MS)
+        self._timekeeper = Timekeeper(
+            valkey, keys, self.clock, self._lease, steady=self._time_matters, stepped=self.mirror.clock_stepped
+        )
         snapshots = Snapshots(pool, organisation, self.clock, settings.results.locale)
         ballots = RecentBallots(pool, organisation, lambda: self.mirror.stage)
         self.publisher = BoardPublisher(
@@ -274,7 +277,7 @@ class Node:
     def _voting(self, tokens: Tokens, signer: Signer, pool: Pool, archive: Archive) -> list[Endpoint]:
         """Voting for apps that hold no socket."""
         settings, organisation = self.settings, self.settings.show.organisation
-        admission = Admission(Bearer(tokens, organisation, "user"), self.clock, settings.api)
+        admission = Admission(Bearer(tokens, organisation, "user"), settings.api)
         tallies = Tallies(self.gates, self.clock)
         # an answer comes when the engine has spoken or its time is over, so this is the time of two calls and the wait
         answer_s = 2 * settings.voting.engine_timeout_s + 1.0
@@ -305,7 +308,7 @@ class Node:
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[asyncio.Task[None]]:
         """All loops for as long as the block runs; the task given ends only if one of them fails."""
-        await measure(self._valkey, self.clock)
+        await self._timekeeper.begin()
         self._started_ms = self.clock.now_ms()
         await self._store.begin()
         self.hub.start()
@@ -338,19 +341,9 @@ class Node:
         async with asyncio.TaskGroup() as tasks:
             for loop in (
                 self.mirror.run, self._lease.run, self._director.run, self.publisher.run, self.ledger.run,
-                self.pressure.run, self.tally.run, self.ballots.run, self._read_cues, self._keep_time,
+                self.pressure.run, self.tally.run, self.ballots.run, self._read_cues, self._timekeeper.run,
             ):
                 tasks.create_task(loop(), name=loop.__qualname__)
-
-    async def _keep_time(self) -> None:
-        while True:
-            heed_cancellation()
-            await asyncio.sleep(CLOCK_S)
-            try:
-                if not await measure(self._valkey, self.clock):
-                    log.warning("clock_step", offset_ms=round(self.clock.offset_ms))
-            except VALKEY_ERRORS:
-                pass  # the node's own clock goes on; the mirror has logged the outage
 
     async def _read_cues(self) -> None:
         """The last cues for the consoles of this node."""
@@ -374,6 +367,10 @@ class Node:
             await self._intake.submit(cue, by=identity.user_id, received_ms=received_ms, roles=identity.roles)
         )
 
+    def _time_matters(self) -> bool:
+        """Cut off from the show, nobody knows."""
+        return self.mirror.degraded or time_matters(self.mirror.stage, self.clock.now_ms())
+
     def _window_id(self) -> str | None:
         window = self.mirror.stage.window
         return window.window_id if window else None
@@ -385,7 +382,9 @@ class Node:
         )
 
     def _clock_info(self) -> ClockInfo:
-        return ClockInfo(round(self.clock.error_ms, 1), self.clock.healthy, self.clock.age_ms)
+        return ClockInfo(
+            round(self.clock.error_ms, 1), self.clock.healthy, self.clock.age_ms, self.clock.held_ms
+        )
 
     def _report_director(self) -> DirectorReport:
         stage, now_ms = self.mirror.stage, self.clock.now_ms()

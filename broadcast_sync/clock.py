@@ -1,7 +1,8 @@
-"""The one source of time: Unix milliseconds, steady within the process, corrected to the engine's clock.
+"""The one source of time: Unix milliseconds, steady within the process, corrected to the time that all nodes share.
 
-Time is read from the monotonic clock, so a step of the machine's wall clock moves nothing. The engine's clock
-(`TIME` of Valkey) is what all nodes share; the offset to it is measured now and then and approached gently.
+Time is read from the monotonic clock, so a step of the machine's wall clock moves nothing. The shared time is the
+engine's clock (`TIME` of Valkey) and what bus/timekeeper.py keeps beside it; the difference is measured each second
+and approached gently.
 """
 
 from __future__ import annotations
@@ -11,12 +12,12 @@ from typing import Final, Protocol
 
 STEP_MS: Final = 1_000
 """A measured difference beyond this is a clock step: it is reported and not followed."""
-SLEW_MS: Final = 5.0
+SLEW_MS: Final = 0.5
 """The most that one correction moves the clock, once it has been set."""
 HEALTHY_MS: Final = 20.0
 """What a healthy clock may be off: a cue is taken within this of its instant."""
 STALE_MS: Final = 35_000
-"""A clock that was not measured for so long is not called healthy; nodes measure every 10 s."""
+"""A clock that was not measured for so long is not called healthy; nodes measure each second."""
 
 
 class Clock(Protocol):
@@ -34,7 +35,9 @@ class EngineClock:
         self._last = 0
         self._measured_ns: int | None = None
         self.offset_ms = 0.0
-        """The last measured difference engine - node, in milliseconds."""
+        """The last measured difference shared time - node, in milliseconds."""
+        self.held_ms = 0
+        """How far the shared time is from the engine's clock: not 0 while a step of that is held off."""
         self.error_ms = 0.0
         """What was left of it when this clock had been corrected; what health pages show."""
 
@@ -45,7 +48,7 @@ class EngineClock:
 
     @property
     def healthy(self) -> bool:
-        """True while this clock is known to agree with the engine's: measured lately, and within `HEALTHY_MS`."""
+        """True while this clock is known to agree with the others': measured lately, and within `HEALTHY_MS`."""
         age = self.age_ms
         return age is not None and age <= STALE_MS and abs(self.error_ms) <= HEALTHY_MS
 
@@ -56,14 +59,14 @@ class EngineClock:
         self._last = now
         return now
 
-    def correct(self, engine_ms: float, sent_ns: int, received_ns: int) -> bool:
-        """Takes one measurement: the engine said `engine_ms` between two `time.monotonic_ns()` readings.
+    def correct(self, shared_ms: float, sent_ns: int, received_ns: int) -> bool:
+        """Takes one measurement: it was `shared_ms` between two `time.monotonic_ns()` readings.
 
         The first one sets the clock, later ones slew it by at most `SLEW_MS`. Returns False for a step
         beyond `STEP_MS`, which is not followed.
         """
         middle_ms = (sent_ns + received_ns) / 2e6
-        difference = engine_ms - (middle_ms + self._base_ms)
+        difference = shared_ms - (middle_ms + self._base_ms)
         self.offset_ms = self.error_ms = difference
         self._measured_ns = received_ns
         if self._set and abs(difference) > STEP_MS:
@@ -73,3 +76,9 @@ class EngineClock:
         self.error_ms -= moved
         self._set = True
         return True
+
+    def follow(self) -> None:
+        """Steps to the shared time as it was last measured. The only way for this clock to go back."""
+        self._base_ms += self.error_ms
+        self.error_ms = 0.0
+        self._last = 0

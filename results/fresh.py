@@ -37,7 +37,7 @@ class Fresh(Generic[K, V]):
     async def get(self, key: K) -> V:
         """The value for `key`, at most `fresh_ms` old. Raises what `make` raises."""
         kept, now_ms = self._kept.get(key), self._now_ms()
-        if kept is None or (kept.making.done() and now_ms - kept.made_ms >= self._fresh_ms):
+        if kept is None or (kept.making.done() and not 0 <= now_ms - kept.made_ms < self._fresh_ms):
             kept = _Kept(now_ms, asyncio.ensure_future(self._made(key)))
             kept.making.add_done_callback(_retrieved)
             self._kept[key] = kept

@@ -62,7 +62,7 @@ class Published:
         """Counted by one at a time, and for everybody who asks within a minute."""
         async with self._counting:
             kept, now_ms = self._kept.get(window), self._clock.now_ms()
-            if kept is not None and now_ms - kept[0] < FRESH_MS:
+            if kept is not None and 0 <= now_ms - kept[0] < FRESH_MS:
                 return kept[1]
             asked = (self._organisation, window, episode_ref)
             voters = await self._pool.fetchval(statement("voters", SQL), *asked)

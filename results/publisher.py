@@ -222,7 +222,8 @@ class BoardPublisher:
     async def _next_slot(self) -> int:
         now = self._clock.now_ms()
         slot = (now // self._interval_ms + 1) * self._interval_ms
-        while now < slot:
+        # should the clock be set back meanwhile, this slot is as good as another
+        while 0 < slot - now <= self._interval_ms:
             await asyncio.sleep((slot - now) / 1000)
             now = self._clock.now_ms()
         return slot

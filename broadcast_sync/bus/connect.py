@@ -19,8 +19,6 @@ from redis.exceptions import (
     RedisError,
 )
 
-from broadcast_sync.clock import EngineClock
-
 VALKEY_ERRORS: Final = (RedisError, OSError, TimeoutError)
 """Whatever a command raises when the engine is away, slow or refuses; the command may have been executed."""
 
@@ -86,11 +84,3 @@ def heed_cancellation() -> None:
     task = asyncio.current_task()
     if task is not None and task.cancelling():
         raise asyncio.CancelledError
-
-
-async def measure(client: Redis, clock: EngineClock) -> bool:
-    """Corrects `clock` by the engine's; False if the engine's clock has stepped (see EngineClock.correct)."""
-    sent = time.monotonic_ns()
-    seconds, micros = await client.time()
-    received = time.monotonic_ns()
-    return clock.correct(int(seconds) * 1000 + int(micros) / 1000, sent, received)

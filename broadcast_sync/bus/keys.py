@@ -41,6 +41,8 @@ class StageKeys:
         """String: the last board whole, as MessagePack; results/standing.py has its form."""
         self.director = f"{tag}:lease:director"
         """Hash: the director's lease; its fencing number is in `...:fence`."""
+        self.time = f"{tag}:time"
+        """Hash: how the shared time differs from the engine's clock; bus/scripts/time_keep.lua has its fields."""
         self.nodes = f"{tag}:nodes"
         """Hash: node id -> its last report."""
 

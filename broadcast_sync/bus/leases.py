@@ -1,9 +1,11 @@
 """Leases: which one node holds a role (director, a shard's writer) at a time.
 
 A lease lives in Valkey for `ttl_ms` and is renewed three times within its life; who waits for it looks six times, so a
-dead holder has a successor after 7/6 of it at most. The holder judges `held` by its own monotonic clock from the moment
-it *asked*, less a margin, so it is over for the holder before another can have it. The fencing number grows with each
-change of holder. An outage of the engine ends every lease: fails closed.
+dead holder has a successor after 7/6 of it at most, even if the engine's clock is set back. The holder judges `held` by
+its own monotonic clock from the moment it *asked*, less a margin, so it is over for the holder before another can have
+it; except that an engine whose clock is set forward may give it away a third of its life too early. The fencing number
+grows with each change of holder: what is committed under a lease is compared by it. An outage of the engine ends every
+lease: fails closed.
 """
 
 from __future__ import annotations
@@ -42,6 +44,8 @@ class Lease:
         self._until = 0.0
         self._token = 0
         self._taken = asyncio.Event()
+        self._beat = b""
+        self._beat_since = 0.0
 
     @property
     def held(self) -> bool:
@@ -98,9 +102,12 @@ class Lease:
     async def _take(self) -> None:
         asked = self._monotonic()
         async with asyncio.timeout(self._ttl_s / 3):
-            token = int(
-                await _TAKE(self._client, [self.key, f"{self.key}:fence"], [self.holder, int(self._ttl_s * 1000)])
+            token, beat = await _TAKE(
+                self._client, [self.key, f"{self.key}:fence"],
+                [self.holder, int(self._ttl_s * 1000), self._beat if self._stopped(asked) else b""],
             )
+        if beat != self._beat:
+            self._beat, self._beat_since = beat, self._monotonic()
         if token == 0:
             self._until = 0.0
             return
@@ -111,3 +118,7 @@ class Lease:
             log.info("lease_taken", key=self.key, token=token)
         self._token, self._until = token, until
         self._taken.set()
+
+    def _stopped(self, now: float) -> bool:
+        """Whether the holder has left no beat for a whole life."""
+        return self._beat != b"" and now - self._beat_since >= self._ttl_s

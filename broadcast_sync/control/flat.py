@@ -44,6 +44,7 @@ class FlatTally(Struct, frozen=True):
     nodes_degraded: int
     clock_offset_ms: float
     clock_healthy: int
+    clock_held_ms: int
     last_cue: str
     last_cue_id: str
     last_cue_by: str
@@ -98,6 +99,7 @@ def flat(tally: Tally, stage: Stage, now_ms: int) -> FlatTally:
         "nodes_degraded": sum(node.degraded for node in tally.nodes),
         "clock_offset_ms": tally.clock.offset_ms,
         "clock_healthy": tally.clock.healthy,
+        "clock_held_ms": tally.clock.held_ms,
         "last_lateness_ms": tally.last_lateness_ms or 0,
         "rundown": tally.rundown.name if tally.rundown else "",
         **_last_cue(tally),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from math import inf
+from time import monotonic
 from typing import TYPE_CHECKING, Final, Protocol
 
 from msgspec import UNSET
@@ -166,7 +167,7 @@ class Session:
         """Sends ERROR for a message that should not have been sent; too many of them close the socket (4501)."""
         self._hub.counts.bad += 1
         self.refuse(refusal, id, cue_id)
-        now = self._hub.clock.now_ms() / 1000
+        now = monotonic()
         self._bad = self._hub.bad.spend(self._bad, now)
         if self._hub.bad.excess(self._bad, now) > 0:
             self.close(TOO_MANY_BAD)
@@ -204,7 +205,7 @@ class Session:
         if not self.is_open:
             return
         hub = self._hub
-        now = received_ms / 1000
+        now = monotonic()
         if opcode != TEXT and opcode != BINARY:
             self._control_frame(opcode, now)
             return

@@ -7,6 +7,7 @@ loopback.
 
 from __future__ import annotations
 
+from time import monotonic
 from typing import Annotated, Final, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType
@@ -76,13 +77,13 @@ class Guests:
         allowed = self._settings.auth.guests
         if allowed == "none" or (allowed == "users" and asked.role != "user"):
             raise Refusal("FORBIDDEN", "Guests get no token here; sign in with the app's own account.")
-        now = self._clock.now_ms()
-        level = self._limit.spend(self._level, now / 1000, asked.count or 1)
-        excess = self._limit.excess(level, now / 1000)
+        now = monotonic()
+        level = self._limit.spend(self._level, now, asked.count or 1)
+        excess = self._limit.excess(level, now)
         if excess > 0:
             raise Refusal("RATE_LIMIT", retry_after=excess)
         self._level = level
-        expires_s = now // 1000 + self._settings.auth.token_ttl_s
+        expires_s = self._clock.now_ms() // 1000 + self._settings.auth.token_ttl_s
         names = [f"guest-{uuid7()}" for _ in range(asked.count or 1)]
         organisation = self._settings.show.organisation
         made = [self._tokens.sign(name, organisation, [asked.role], expires_s) for name in names]

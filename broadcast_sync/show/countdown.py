@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-from broadcast_sync.show.model import Window
+from broadcast_sync.show.model import Stage, Window
 
 WARNING_MS: Final = 60_000
 """WARNING is given when this much remains, in windows that are longer."""
 LATE_WARNING_MS: Final = 10_000
 """A warning that comes with no more than this left would only talk over the countdown."""
+SOON_MS: Final = 3_600_000
+"""A cue that is armed for within so long must not be moved by the clock."""
 
 
 class Tick(NamedTuple):
@@ -79,3 +81,9 @@ def warning_due(window: Window, now_ms: int) -> bool:
 def close_due(window: Window, now_ms: int) -> bool:
     """True from the announced close on."""
     return now_ms >= window.closes_ms
+
+
+def time_matters(stage: Stage, now_ms: int) -> bool:
+    """True while the clock must go on as it does, whatever the engine's is set to: a show is on air, or cues are armed
+    for within the hour."""
+    return stage.show is not None or bool(stage.armed and stage.armed[0].at_ms - now_ms < SOON_MS)

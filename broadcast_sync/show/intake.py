@@ -8,6 +8,7 @@ is not taken `control.late_cue_s` after that: the show has gone on without it. F
 from __future__ import annotations
 
 from collections.abc import Collection
+from time import monotonic_ns
 from typing import Final
 
 import structlog
@@ -57,7 +58,7 @@ class CueIntake:
         """Executes `cue` for operator `by`, or raises Refusal. A cueId that was answered before, in this show and mode,
         gets its first answer with `replayed` true, even if the cue would be refused now. Without a cueId one is made.
         `roles` are the operator's: a door that knows none cannot confirm."""
-        self._pace.take(by, self._clock.now_ms())
+        self._pace.take(by, monotonic_ns() // 1_000_000)
         asked = Asked(cue, cue.cue_id or str(uuid7(received_ms)), by, roles, received_ms)
         try:
             return await self._execute(asked)

@@ -15,6 +15,7 @@ from typing import Any, Final
 
 import msgspec
 import structlog
+from msgspec.structs import replace
 from redis.asyncio import Redis
 
 from broadcast_sync.bus.connect import VALKEY_ERRORS, heed_cancellation
@@ -142,6 +143,10 @@ class StageMirror:
                 self._results = stage.results, results_told(stage.results)
             messages.append(self._results[1])
         return [Prepared.of(message, now_ms, "show") for message in messages]
+
+    def clock_stepped(self) -> None:
+        """The node's clock has been set: whoever waits for an instant of the stage looks again."""
+        self._set_stage(replace(self.stage))
 
     # --- the bus ----------------------------------------------------------------------------------------------
 
@@ -307,7 +312,7 @@ class StageMirror:
             if window is None:
                 await self.wait_change(stage)
                 continue
-            if window.window_id != window_id:
+            if window.window_id != window_id or now_ms < after_ms:  # or the clock has gone back
                 window_id, after_ms = window.window_id, max(window.opens_ms - 1, now_ms - STALE_TICK_MS)
             at_ms = next_instant(window.closes_ms, after_ms)
             if at_ms is None:

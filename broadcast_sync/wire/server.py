@@ -401,12 +401,13 @@ class NodeInfo(Struct, frozen=True, rename="camel"):
 
 
 class ClockInfo(Struct, frozen=True, rename="camel"):
-    """The clock of the node that says so: `offsetMs` from the engine's, as measured `ageMs` ago (null: never yet);
-    `healthy` while that is recent and small."""
+    """The clock of the node that says so: `offsetMs` from the time that all nodes share, as measured `ageMs` ago (null:
+    never yet); `healthy` while that is recent and small. `heldMs` is what the shared time is off the engine's clock."""
 
     offset_ms: float
     healthy: bool
     age_ms: int | None = None
+    held_ms: int = 0
 
 
 class DirectorInfo(Struct, frozen=True, rename="camel"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,7 @@ class LooseValkey:
         if cluster:
             self.options += ("--cluster-enabled", "yes", "--cluster-port", str(self.cluster_port))
         self.url = f"unix://{folder / 'valkey.sock'}"
+        self.environment: dict[str, str] = {}
         self._process: asyncio.subprocess.Process | None = None
 
     async def start(self, *options: str, loaded: bool = True) -> None:
@@ -44,7 +46,7 @@ class LooseValkey:
         }
         self._process = await asyncio.create_subprocess_exec(
             valkey_server(), *(part for name, value in given.items() for part in (f"--{name}", value)),
-            *self.options, *options, stdout=asyncio.subprocess.DEVNULL,
+            *self.options, *options, stdout=asyncio.subprocess.DEVNULL, env={**os.environ, **self.environment},
         )
         async with self.client() as client:
             while not await self._answers(client, loaded):

@@ -6,12 +6,12 @@ that is over its limit costs only those who prove nobody: a voter with a valid t
 
 from __future__ import annotations
 
+from time import monotonic
 from typing import Final
 
 from starlette.requests import Request
 
 from broadcast_sync.bearer import REFUSES, Bearer
-from broadcast_sync.clock import Clock
 from broadcast_sync.errors import Refusal
 from broadcast_sync.settings import Api
 from broadcast_sync.tokens import Identity
@@ -24,15 +24,14 @@ class Admission:
     schemes: Final = ("bearer",)
     refuses: Final = (*REFUSES, "RATE_LIMIT")
 
-    def __init__(self, bearer: Bearer, clock: Clock, settings: Api) -> None:
+    def __init__(self, bearer: Bearer, settings: Api) -> None:
         self._bearer = bearer
-        self._clock = clock
         self._users = Buckets(settings.user_requests_per_minute, settings.remembered_max)
         self._addresses = Buckets(settings.address_requests_per_minute, settings.remembered_max)
 
     def admit(self, request: Request) -> Identity:
         """Whose request it is. Raises Refusal UNAUTHENTICATED, TOKEN_EXPIRED, FORBIDDEN or RATE_LIMIT."""
-        now_s = self._clock.now_ms() / 1000
+        now_s = monotonic()
         wait_s = self._addresses.take(network_of(request.client.host if request.client else ""), now_s)
         try:
             identity = self._bearer.admit(request)

@@ -39,7 +39,7 @@ class Tallies:
         async with self._lock:
             kept_id, at_ms, counts = self._kept
             now_ms = self._clock.now_ms()
-            if kept_id == window_id and now_ms - at_ms < FRESH_MS:
+            if kept_id == window_id and 0 <= now_ms - at_ms < FRESH_MS:
                 return counts
             try:
                 counts = await self._gates.tallies(window_id)

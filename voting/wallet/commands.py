@@ -13,7 +13,9 @@ import orjson
 import typer
 
 from broadcast_sync import settings as configuration
-from broadcast_sync.bus.connect import VALKEY_ERRORS, connect, measure
+from broadcast_sync.bus.connect import VALKEY_ERRORS, connect
+from broadcast_sync.bus.keys import StageKeys
+from broadcast_sync.bus.timekeeper import set_clock
 from broadcast_sync.clock import EngineClock
 from broadcast_sync.engine.engines import open_engines
 from broadcast_sync.errors import Refusal, StartError
@@ -73,7 +75,7 @@ async def _wallet(settings: Settings) -> AsyncIterator[tuple[Wallet, EngineClock
             pool = await open_pool(engines.postgres_url)
             try:
                 clock = EngineClock()
-                await measure(client, clock)
+                await set_clock(client, StageKeys(settings.show.organisation), clock)
                 yield Wallet(client, pool, settings.show.organisation, settings.voting.shards, clock), clock
             finally:
                 await pool.close()

@@ -64,7 +64,7 @@ class House:
         self.stage = Stage(ORG, epoch="e", show=self.show)
         self.ballots = BallotIntake(settings, self.clock, client, self.gates, lambda: self.stage)
         self.wallet = Wallet(client, pool, ORG, 2, self.clock)
-        admission = Admission(Bearer(TOKENS, ORG, "user"), self.clock, settings.api)
+        admission = Admission(Bearer(TOKENS, ORG, "user"), settings.api)
         tallies = Tallies(self.gates, self.clock)
         table = [
             *MobileApi(
