@@ -70,7 +70,7 @@ async def test_a_whole_show_on_all_three_pages(browser: Browser, start_server: S
     token = server.run("token", "--role", "control").stdout.strip()
     home = await page_of(browser, server.url, 1280, 800)
     console = await page_of(browser, f"{server.url}/control#token={token}", 1366, 1024)
-    screen = await page_of(browser, f"{server.url}/screen", 1920, 1080)
+    screen = await page_of(browser, f"{server.url}/screen?pace=0.2&hold=0.5", 1920, 1080)
     phone = await page_of(browser, f"{server.url}/phone", 390, 844, 2)
 
     await shot(phone, "phone-waiting")

@@ -3,14 +3,17 @@ import { BroadcastSync } from "./sdk/index.js";
 import { byId, guestToken, socketUrl, titles, tokenFromAddress } from "./page.js";
 import { Stage } from "./screen/stage.js";
 
+/** What the address may say; a token never stands in a query, which is logged and shown. */
+const SAID = [
+  "theme", "layout", "view", "lang", "title", "subtitle", "transparent", "safe", "motion", "director", "pace", "hold", "places",
+];
+/** Keys of keyboards, presenters and button boxes that go on to the next place of a result. */
+const NEXT = new Set([" ", "Enter", "ArrowRight", "ArrowDown", "PageDown"]);
+
 const address = new URLSearchParams(location.search);
+const said = Object.fromEntries(SAID.filter((name) => address.has(name)).map((name) => [name, address.get(name)]));
 const client = new BroadcastSync({ backoff: { base: 300, cap: 4000 }, heartbeatMs: 3000, silenceMs: 6000 });
-const stage = new Stage(byId("picture"), {
-  client,
-  theme: address.get("theme") ?? undefined,
-  transparent: address.get("transparent") === "1",
-  director: address.get("director") === "1",
-});
+const stage = new Stage(byId("picture"), { client, ...said });
 
 const given = tokenFromAddress();
 let asked = given !== null;
@@ -33,7 +36,12 @@ function nameThePage() {
   if (document.title !== name) document.title = name;
 }
 
-document.documentElement.classList.toggle("keyed", address.get("transparent") === "1");
+document.documentElement.classList.toggle("keyed", said.transparent === "1" || said.transparent === "true");
+addEventListener("keydown", (event) => {
+  if (event.repeat || !NEXT.has(event.key)) return;
+  event.preventDefault();
+  stage.next();
+});
 client.on("change", showThatWeAreAScreen);
 client.on("change", nameThePage);
 client.connect(socketUrl("/voting/results"), { token: given, channels: ["show", "results"] });

@@ -1,0 +1,66 @@
+/** The words that the stage itself puts on air, in the languages it speaks. */
+
+const EN = {
+  standBy: "Please stand by",
+  soon: "Voting opens soon",
+  open: "Lines open",
+  closing: "Lines closed",
+  closed: "Lines closed",
+  counting: "Counting the votes",
+  follows: "The result follows",
+  result: "The result",
+  votesSoFar: "votes so far",
+  votesReceived: "votes received",
+  votes: "votes",
+  each: "each",
+  leader: "In the lead",
+  leaders: "Equal in the lead",
+  onStage: "On stage",
+  place: "Place",
+  winnerNext: "And the winner is",
+  winner: "Winner",
+  winners: "Equal first",
+  noVotes: "No votes were cast",
+  certified: "Certified",
+  certifiedLong: "Certified: ledger recounted, equal to the tally",
+  provisional: "Provisional: the count is being checked",
+  rehearsal: "Rehearsal",
+  hot: "Hot",
+  out: "Out",
+  of: "of",
+};
+
+const KM = {
+  standBy: "សូមរង់ចាំបន្តិច",
+  soon: "ការបោះឆ្នោតនឹងបើកឆាប់ៗ",
+  open: "កំពុងបើកបោះឆ្នោត",
+  closing: "បិទការបោះឆ្នោត",
+  closed: "បិទការបោះឆ្នោត",
+  counting: "កំពុងរាប់សំឡេង",
+  follows: "លទ្ធផលនឹងមកដល់",
+  result: "លទ្ធផល",
+  votesSoFar: "សំឡេងរហូតមកដល់ពេលនេះ",
+  votesReceived: "សំឡេងទទួលបាន",
+  votes: "សំឡេង",
+  each: "ម្នាក់",
+  leader: "កំពុងនាំមុខ",
+  leaders: "នាំមុខស្មើគ្នា",
+  onStage: "នៅលើឆាក",
+  place: "លេខរៀង",
+  winnerNext: "អ្នកឈ្នះគឺ",
+  winner: "អ្នកឈ្នះ",
+  winners: "ឈ្នះស្មើគ្នា",
+  noVotes: "មិនមានសំឡេងទេ",
+  certified: "បានបញ្ជាក់",
+  certifiedLong: "បានបញ្ជាក់៖ រាប់ឡើងវិញហើយ ត្រូវគ្នា",
+  provisional: "បណ្ដោះអាសន្ន៖ កំពុងពិនិត្យការរាប់",
+  rehearsal: "សាកល្បង",
+  hot: "ក្ដៅ",
+  out: "ចេញ",
+  of: "នៃ",
+};
+
+const LANGUAGES = { en: EN, km: KM };
+
+/** The words of a language; English for one that is not known. */
+export const wordsOf = (language) => LANGUAGES[language] ?? EN;
