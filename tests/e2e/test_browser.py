@@ -91,7 +91,7 @@ async def test_a_whole_show_on_all_three_pages(browser: Browser, start_server: S
     await expect(phone.get_by_test_id("remaining")).to_contain_text("4")
     await expect(screen.get_by_test_id("total")).to_contain_text("241")
     await expect(screen.get_by_test_id("row-c07")).to_be_visible()
-    for page, name in ((home, "home"), (phone, "phone-open"), (screen, "screen-open"), (console, "control-open")):
+    for page, name in ((home, "home"), (phone, "phone-open"), (screen, "screen-open")):
         await shot(page, name)
 
     for _ in range(4):
@@ -110,7 +110,7 @@ async def test_a_whole_show_on_all_three_pages(browser: Browser, start_server: S
     winner = results["data"]["results"][0]["contestantName"]
     await expect(phone.get_by_test_id("winner")).to_contain_text(winner)
     await phone.wait_for_timeout(2500)  # the reveal takes its time
-    for page, name in ((phone, "phone-result"), (screen, "screen-result"), (console, "control-result")):
+    for page, name in ((phone, "phone-result"), (screen, "screen-result")):
         await shot(page, name)
 
     await press(console, "SHOW_END", guarded=True)

@@ -5,9 +5,11 @@ import { dataOf, firstField } from "./fields.js";
 import { cueButton, tell } from "./guard.js";
 import { toGo } from "./words.js";
 
-/** The shelf of what is seldom given lies over the lists, so that no cue button moves. */
+/** The shelf of what is seldom given lies over the lists, so that no cue button moves; closed, it gives the focus back. */
 export function showSeldom(shown) {
+  const within = byId("seldom").contains(document.activeElement);
   byId("seldom").hidden = !shown;
+  if (within && !shown) byId("seldom-open").focus();
   byId("seldom-open").setAttribute("aria-expanded", String(shown));
 }
 
