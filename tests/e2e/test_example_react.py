@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-import threading
 from collections.abc import Iterator
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
 
 import pytest
 from playwright.async_api import Browser, Page, expect
@@ -17,6 +13,7 @@ from playwright.async_api import Browser, Page, expect
 from tests.e2e.conftest import Starter
 from tests.support.bundle import bundle
 from tests.support.process import ROOT, ServerProcess
+from tests.support.site import site_of
 from tests.support.viewer import Viewer
 
 EXAMPLE = ROOT / "docs" / "examples" / "react"
@@ -43,11 +40,6 @@ window.leave = () => root.render(null);
 """
 
 
-class Quiet(SimpleHTTPRequestHandler):
-    def log_message(self, format: str, *args: Any) -> None:
-        """The test's own output is enough."""
-
-
 @pytest.fixture
 def site(tmp_path: Path) -> Iterator[str]:
     """The example as an app's own web server has it, on another origin than the show's server."""
@@ -63,13 +55,8 @@ def site(tmp_path: Path) -> Iterator[str]:
         '<!doctype html><link rel="icon" href="data:,"><div id="root"></div>'
         '<script type="module" src="dist/harness.js"></script>'
     )
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(folder)))
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with site_of(folder) as address:
+        yield address
 
 
 async def opened(browser: Browser, url: str) -> tuple[Page, list[str]]:

@@ -1,0 +1,89 @@
+/**
+ * EBU OGraf v1: the ranking and the reveal as a Graphic, `board.ograf.json` beside it. It only minds the renderer's manners
+ * and loads what is drawn from the server, so the two files may be packed and copied anywhere.
+ */
+
+/** Loaded from a server's own /web/graphics/, it need not be told where that is. */
+const HOME = new URL(import.meta.url).pathname.startsWith("/web/graphics/") ? new URL(import.meta.url).origin : "";
+/** A renderer that waits for load() gets its answer within this long, whatever the network does. */
+const LOAD_MS = 2500;
+
+const answer = (statusCode, statusMessage = "OK", more = {}) => ({ statusCode, statusMessage, ...more });
+
+/** @returns {Promise<typeof import("./graphic.js")>} rejects when the server cannot be had in time */
+function loadFrom(server) {
+  const late = new Promise((_, reject) => setTimeout(() => reject(new Error(`${server} does not answer`)), LOAD_MS));
+  return Promise.race([import(new URL("/web/graphics/graphic.js", server).href), late]);
+}
+
+/** Motion is brought to its end at once; what goes on for ever goes on. */
+function finishMotion(root) {
+  for (const animation of root.getAnimations()) {
+    if (animation.effect?.getComputedTiming().endTime !== Infinity) animation.finish();
+  }
+}
+
+/** Every action may come at any time: what cannot be done is answered with a 4xx or 5xx, and never thrown. */
+export default class Board extends HTMLElement {
+  #root = this.attachShadow({ mode: "open" });
+  #graphic = null;
+  /** Zero-based; undefined: not on air. Beyond 0, the places of a reveal. */
+  #step;
+
+  /** 503 when the server cannot be had, 400 when none is named; then it may be loaded again. */
+  async load({ data, renderType = "realtime" } = {}) {
+    if (renderType !== "realtime") return answer(400, "This graphic is live: real-time rendering only");
+    const server = data?.server || HOME;
+    if (!server) return answer(400, "data.server: the address of the voting server");
+    try {
+      const { Graphic } = await loadFrom(server);
+      await this.dispose();
+      Object.assign(this.style, { position: "absolute", inset: "0", overflow: "hidden" });
+      this.#graphic = new Graphic(this.#root, data ?? {});
+    } catch (error) {
+      return answer(503, String(error.message ?? error));
+    }
+    return answer(200);
+  }
+
+  async dispose() {
+    this.#graphic?.dispose();
+    this.#graphic = null;
+    this.#step = undefined;
+    return answer(200);
+  }
+
+  /** On air at step 0; each step beyond it is the next place of a reveal. A step that the reveal has not is not taken. */
+  async playAction({ delta = 1, goto, skipAnimation = false } = {}) {
+    if (!this.#graphic) return answer(409, "Not loaded", { currentStep: undefined });
+    const target = goto ?? (this.#step ?? -1) + delta;
+    await this.#graphic.play();
+    this.#step ??= 0;
+    while (this.#step < target && this.#graphic.next()) this.#step += 1;
+    if (skipAnimation) finishMotion(this.#root);
+    if (target >= this.#step) return answer(200, "OK", { currentStep: this.#step });
+    return answer(409, "A reveal does not go back", { currentStep: this.#step });
+  }
+
+  async stopAction({ skipAnimation = false } = {}) {
+    if (!this.#graphic) return answer(409, "Not loaded");
+    const stopped = this.#graphic.stop();
+    if (skipAnimation) finishMotion(this.#root);
+    await stopped;
+    this.#step = undefined;
+    return answer(200);
+  }
+
+  /** Only the fields that are given change. Another `server` is a matter of `load`. */
+  async updateAction({ data, skipAnimation = false } = {}) {
+    if (!this.#graphic) return answer(409, "Not loaded");
+    if (typeof data !== "object" || data === null || Array.isArray(data)) return answer(400, "data: an object");
+    this.#graphic.update(data);
+    if (skipAnimation) finishMotion(this.#root);
+    return answer(200);
+  }
+
+  async customAction({ id } = {}) {
+    return answer(404, `No action ${id}`);
+  }
+}

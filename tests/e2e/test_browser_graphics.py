@@ -1,0 +1,310 @@
+"""The graphics in their hosts: CasparCG, SPX, OGraf. Each host's calls in the order it makes them, in a real Chromium,
+from pages of other origins; and in the order it should not make them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import shutil
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from secrets import token_hex
+from typing import Any, Final
+
+import pytest
+import pytest_asyncio
+from playwright.async_api import Browser, FrameLocator, Page, expect
+
+from tests.support.browser import chromium
+from tests.support.process import ROOT, ServerProcess
+from tests.support.site import site_of
+from tests.support.viewer import Viewer
+
+GRAPHICS: Final = ROOT / "clients" / "web" / "static" / "graphics"
+HOSTS: Final = Path(__file__).parent / "graphics"
+AWKWARD: Final = """Rock & Roll <b>"Live"</b> 'n' C:\\TV"""
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(60), pytest.mark.asyncio(loop_scope="module")]
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A host's own web server: its pages, and the template copied into its folder."""
+    folder = tmp_path_factory.mktemp("host")
+    shutil.copytree(GRAPHICS, folder / "templates")
+    shutil.copytree(HOSTS, folder, dirs_exist_ok=True)
+    with site_of(folder) as address:
+        yield address
+
+
+class Show:
+    """One server for the whole file, on which a show is on."""
+
+    def __init__(self, server: ServerProcess) -> None:
+        self.server = server
+        self.url = server.url
+        self.screen = server.tokens(1, role="screen")[0]
+        self._voter = server.tokens(1)[0]
+        server.cue_at_once("SHOW_START", {"showId": "demo", "episode": 1})
+
+    @asynccontextmanager
+    async def window(self, **fields: object) -> AsyncIterator[Window]:
+        """A voting window of a test's own; when left it is closed, and its votes are counted."""
+        await self.cue("VOTING_OPEN", {"duration": 600, "ruleset": "unlimited", **fields})
+        window = Window(await self.voter(), self)
+        yield window
+        if not window.closed:
+            await window.close()
+        await window.voter.close()
+
+    async def cue(self, event: str, data: dict[str, object] | None = None) -> dict[str, Any]:
+        # two of a kind in one second are two
+        return await asyncio.to_thread(self.server.cue_at_once, event, data, cueId=token_hex(8))
+
+    async def release(self) -> None:
+        """Until the result is certified, a release waits for a second person."""
+        while (await self.cue("RESULTS_RELEASE")).get("pending"):  # noqa: ASYNC110 - nobody but the server is told
+            await asyncio.sleep(0.2)
+
+    async def voter(self) -> Viewer:
+        return await Viewer.open(self.url, token=self._voter)
+
+
+class Window:
+    def __init__(self, voter: Viewer, show: Show) -> None:
+        self.voter = voter
+        self.closed = False
+        self._show = show
+
+    async def vote(self, contestant: str, count: int) -> None:
+        answer = await self.voter.vote(token_hex(8), contestant, voteCount=count)
+        assert answer["type"] == "VOTE_ACK", answer
+
+    async def close(self) -> None:
+        self.closed = True
+        before = len(self.voter.seen("STATE_UPDATE", voting="CLOSED"))
+        await self._show.cue("VOTING_CLOSE")
+        await self.voter.expect("STATE_UPDATE", voting="CLOSED", after=before)
+
+
+@pytest.fixture(scope="module")
+def show(tmp_path_factory: pytest.TempPathFactory, site: str) -> Iterator[Show]:
+    origins = json.dumps([site, "null", "file://"])
+    server = ServerProcess(tmp_path_factory.mktemp("server") / "data", {"hub.allowed_origins": origins})
+    server.start()
+    yield Show(server)
+    server.cleanup()
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def one_browser() -> AsyncIterator[Browser]:
+    async with chromium() as running:
+        yield running
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def page(one_browser: Browser) -> AsyncIterator[Page]:
+    """A page that must not have thrown by the end."""
+    context = await one_browser.new_context(viewport={"width": 1280, "height": 720})
+    opened = await context.new_page()
+    thrown: list[str] = []
+    opened.on("pageerror", lambda error: thrown.append(str(error)))
+    yield opened
+    await context.close()
+    assert thrown == []
+
+
+def on(page: Page | FrameLocator, part: str) -> Any:
+    return page.get_by_test_id(part)
+
+
+def template_data(**fields: str) -> str:
+    """As CasparCG's clients write it."""
+    part = '<componentData id="{}"><data id="text" value="{}"/></componentData>'
+    return f"<templateData>{''.join(part.format(*field) for field in fields.items())}</templateData>"
+
+
+async def caspar(page: Page, command: str, data: str = "") -> None:
+    """The script that CasparCG runs for an AMCP command (html_cg_proxy.cpp)."""
+    quoted = data.strip(' "').replace('"', '\\"')
+    scripts = {
+        "CG ADD": f'update("{quoted}")', "CG UPDATE": f'update("{quoted}")', "CG PLAY": "play()", "CG NEXT": "next()",
+        "CG STOP": "stop()", "CG REMOVE": "remove()",
+    }
+    await page.evaluate(f"() => {{ {scripts[command]}; }}")
+
+
+async def test_casparcg_from_a_file(page: Page, show: Show, tmp_path: Path) -> None:
+    folder = shutil.copytree(GRAPHICS, tmp_path / "template-path")
+    await page.add_init_script("window.removed = 0; window.remove = () => { removed += 1; };")
+    async with show.window() as window:
+        await page.goto((folder / "spx.html").as_uri())
+        await caspar(page, "CG ADD", template_data(server=show.url, title="Finale &amp; Finish"))
+        await expect(page.locator(".stage")).to_be_attached()
+        await expect(page.locator(".stage")).to_be_hidden()
+        await caspar(page, "CG PLAY")
+        await expect(on(page, "countdown")).to_contain_text("9:")
+        await expect(page.locator(".stage")).to_contain_text("Finale & Finish")
+        await window.vote("c07", 3)
+        await expect(on(page, "row-c07")).to_contain_text("3")
+        await caspar(page, "CG NEXT")
+        await caspar(page, "CG UPDATE", json.dumps({"title": "The Last Round"}))
+        await expect(page.locator(".stage")).to_contain_text("The Last Round")
+        await expect(on(page, "row-c07")).to_contain_text("3")
+        await caspar(page, "CG STOP")
+        await expect(page.locator(".stage")).to_be_hidden()
+        await caspar(page, "CG PLAY")
+        await expect(on(page, "row-c07")).to_be_visible()
+        await caspar(page, "CG REMOVE")
+        await expect(page.locator(".stage")).to_have_count(0)
+        assert await page.evaluate("removed") == 1
+
+
+async def test_spx_plays_updates_continues_and_stops(page: Page, show: Show, site: str) -> None:
+    await page.goto(f"{site}/spx.html")
+    layer = page.frame_locator("#layer3")
+    fields = {"title": AWKWARD, "subtitle": "", "server": show.url, "token": "", "director": "1"}
+    async with show.window() as window:
+        await page.evaluate("(fields) => playTemplate(fields)", fields)
+        await expect(on(layer, "countdown")).to_contain_text("9:")
+        await expect(layer.locator(".stage")).to_contain_text(AWKWARD)
+        await window.vote("c03", 5)
+        await window.vote("c07", 4)
+        await expect(on(layer, "row-c03")).to_contain_text("5")
+        await page.evaluate("(fields) => updateTemplate(fields)", {**fields, "title": f"{AWKWARD}!"})
+        await expect(layer.locator(".stage")).to_contain_text(f"{AWKWARD}!")
+        await expect(on(layer, "row-c03")).to_contain_text("5")
+        await page.evaluate("() => nextTemplate()")  # there is nothing to go on with yet
+        await expect(on(layer, "row-c03")).to_be_visible()
+        await window.close()
+        await expect(layer.locator(".stage")).to_have_attribute("data-view", "reveal", timeout=20_000)
+        for _ in range(14):  # more than there are places
+            await page.evaluate("() => nextTemplate()")
+        await expect(on(layer, "winner")).to_be_visible(timeout=20_000)
+        await page.evaluate("() => stopTemplate()")
+        await expect(layer.locator(".stage")).to_be_hidden()
+
+
+async def test_a_template_outlives_its_server(page: Page, show: Show, site: str) -> None:
+    """Played while the server is away it comes on when that is back; cut off, it shows the last board and no word."""
+    away = [True]
+    await page.route("**/graphic.js", lambda route: route.abort() if away[0] else route.continue_())
+    await page.goto(f"{site}/spx.html")
+    layer = page.frame_locator("#layer3")
+    async with page.expect_event("requestfailed"):
+        await page.evaluate("(server) => playTemplate({ server })", show.url)
+    await expect(layer.locator(".stage")).to_have_count(0)
+    away[0] = False
+    async with show.window() as window:
+        await window.vote("c05", 2)
+        await expect(on(layer, "row-c05")).to_contain_text("2")
+        rows = await layer.locator(".rows").inner_text()
+        async with page.expect_event("websocket"):  # it tries again
+            await asyncio.to_thread(show.server.kill)
+        assert await layer.locator(".rows").inner_text() == rows
+        assert "onnection" not in await layer.locator(".stage").inner_text()
+        await asyncio.to_thread(show.server.start)
+        window.voter = await show.voter()
+        await window.vote("c05", 3)
+        await expect(on(layer, "row-c05")).to_contain_text("5", timeout=20_000)
+
+
+WRONG: Final[list[tuple[str, Any]]] = [
+    ("stop", None), ("next", None), ("remove", None), ("update", ""), ("update", None), ("play", None),
+    ("update", "<templateData><componentData"), ("update", "{no json"), ("update", "[1, 2]"), ("update", 7),
+    ("update", {"server": "http://[nonsense"}), ("update", {"server": "http://127.0.0.1:1"}), ("next", None),
+    ("play", None), ("play", None), ("stop", None), ("stop", None), ("remove", None), ("remove", None), ("next", None),
+]
+
+
+async def test_no_call_of_spx_or_casparcg_throws(page: Page, show: Show, site: str) -> None:
+    """In the wrong order, with data that are none, and without a server; afterwards it plays as if nothing had been."""
+    await page.goto(f"{site}/templates/spx.html")
+    for name, given in WRONG:
+        await page.evaluate("([name, given]) => { window[name](given); }", [name, given])
+    await expect(page.locator(".stage")).to_have_count(0)
+    async with show.window():
+        await page.evaluate("(server) => { update({ server }); play(); stop(); next(); play(); }", show.url)
+        await expect(on(page, "countdown")).to_contain_text("9:")
+        await page.evaluate("() => { update('<'); stop(); }")
+        await expect(page.locator(".stage")).to_be_hidden()
+
+
+async def test_spx_reads_the_definition_without_running_anything_else(page: Page, site: str) -> None:
+    """SPX imports a template in a DOM that loads no file beside it: the definition must stand in the page."""
+    await page.route("**/spx.js", lambda route: route.abort())
+    await page.goto(f"{site}/templates/spx.html")
+    definition = await page.evaluate("() => window.SPXGCTemplateDefinition")
+    assert {"description", "playserver", "playchannel", "playlayer", "webplayout", "out"} <= set(definition)
+    assert definition["dataformat"] == "json"
+    assert int(definition["webplayout"]) <= 5 and int(definition["steps"]) >= 2
+    for field in definition["DataFields"]:
+        assert field["ftype"] in {"textfield", "dropdown", "divider", "instruction"}
+        if "items" in field:
+            assert field["value"] in [item["value"] for item in field["items"]]
+
+
+@pytest.mark.parametrize("copied", [False, True])
+async def test_ograf_from_load_to_dispose(page: Page, show: Show, site: str, copied: bool) -> None:
+    """From the server's own address, and packed into the renderer's folder with the server in its data."""
+    await page.goto(f"{site}/ograf.html")
+    base = f"{site}/templates" if copied else f"{show.url}/web/graphics"
+    data = {"title": "Grand final", "director": True, **({"server": show.url} if copied else {})}
+    assert (await page.evaluate("(url) => prepare(url)", f"{base}/board.ograf.json"))["stepCount"] == -1
+
+    async def call(method: str, **params: object) -> tuple[int, Any]:
+        answer = await page.evaluate("([method, params]) => call(method, params)", [method, params])
+        assert answer["hasStep"] == (method == "playAction")
+        return answer["statusCode"], answer.get("currentStep")
+
+    for method in ("playAction", "stopAction", "updateAction"):
+        assert await call(method, data=data) == (409, None)  # before load
+    assert await call("load", data=data, renderType="non-realtime") == (400, None)
+    async with show.window() as window:
+        assert await call("load", data=data, renderType="realtime") == (200, None)
+        await expect(page.locator(".stage")).to_be_hidden()
+        assert await call("playAction") == (200, 0)
+        await expect(on(page, "countdown")).to_contain_text("9:")
+        await window.vote("c01", 4)
+        await window.vote("c02", 3)
+        await expect(on(page, "row-c01")).to_contain_text("4")
+        assert await call("updateAction", data={"title": "Grand final, live"}) == (200, None)
+        await expect(page.locator(".stage")).to_contain_text("Grand final, live")
+        assert await call("updateAction", data="garbage") == (400, None)
+        assert await call("customAction", id="unknown", payload={}) == (404, None)
+        await window.close()
+        await expect(page.locator(".stage")).to_have_attribute("data-view", "reveal", timeout=20_000)
+        code, step = await call("playAction", goto=30, skipAnimation=True)
+        assert code == 200 and step < 30
+        await expect(on(page, "winner")).to_be_visible()
+        assert await call("stopAction", skipAnimation=True) == (200, None)
+        await expect(page.locator(".stage")).to_be_hidden()
+        assert await page.evaluate("() => unload()") == {"statusCode": 200, "statusMessage": "OK"}
+
+
+async def test_ograf_says_so_when_there_is_no_server(page: Page, site: str) -> None:
+    await page.goto(f"{site}/ograf.html")
+    await page.evaluate("(url) => prepare(url)", f"{site}/templates/board.ograf.json")
+    for data, code in ((None, 400), ({}, 400), ({"server": "http://127.0.0.1:1"}, 503), ({"server": "nonsense"}, 503)):
+        assert (await page.evaluate("(data) => call('load', { data })", data))["statusCode"] == code
+    assert (await page.evaluate("() => call('playAction')"))["statusCode"] == 409
+
+
+@pytest.mark.parametrize("visibility", ["screens", "hidden"])
+async def test_no_count_before_its_release(page: Page, show: Show, site: str, visibility: str) -> None:
+    """Counts for screens alone need a token of that role, which the host gives; hidden ones are shown to nobody."""
+    await page.goto(f"{site}/spx.html")
+    layer = page.frame_locator("#layer3")
+    async with show.window(visibility=visibility) as window:
+        await page.evaluate("(server) => playTemplate({ server, director: '0' })", show.url)
+        await expect(on(layer, "row-c08")).to_be_visible()
+        await window.vote("c08", 4711)
+        await page.evaluate("(token) => updateTemplate({ token })", show.screen)
+        if visibility == "screens":
+            await expect(on(layer, "row-c08")).to_contain_text("4,711")
+        await window.close()
+        if visibility == "hidden":
+            await expect(on(layer, "state")).to_contain_text("closed")
+            assert "4,711" not in await layer.locator(".stage").inner_html()
+        await show.release()
+        await expect(layer.locator(".stage")).to_contain_text("4,711", timeout=20_000)
