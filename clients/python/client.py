@@ -38,7 +38,7 @@ from clients.python.countdown import Countdown, whole_seconds
 from clients.python.errors import ConnectionEnded, Refused
 from clients.python.inbox import Inbox
 from clients.python.link import Link
-from clients.python.messages import Message, decode, encode, with_acks
+from clients.python.messages import Message, Misshapen, decode, encode, with_acks
 from clients.python.requests import CUE_PATIENCE, PATIENCE, Patience, Requests
 from clients.python.show import Show
 from clients.python.subscriptions import Subscriptions
@@ -347,17 +347,17 @@ class BroadcastSyncClient:
         try:
             message = decode(frame)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            self._unreadable += 1
-            if self._unreadable == 1:  # one line a connection
-                _log.warning("a message that cannot be read was left out: %s", error)
+            self._leave_out(str(error))
             return
         history = self._is_history(message)
+        # the place moves first: a message that cannot be read must not be asked for again and again
         if not self._subscriptions.take(message.type, message.channel, message.epoch, message.offset):
             return
-        if message.type == "RESULTS_READY":
-            if message.offset is None and message.data == self._told:
-                return  # each snapshot brings the result again; it is told once
-            self._told = message.data
+        if isinstance(message.data, Misshapen):
+            self._leave_out(f"{message.type}: {message.data.reason}")
+            return
+        if self._is_known_result(message):
+            return
         if message.type not in SERVER_MESSAGES:
             self._report(message.type)
         if not history:
@@ -374,6 +374,18 @@ class BroadcastSyncClient:
             return False
         known = self._subscriptions.epoch(message.channel)
         return known == message.epoch and message.data.revision < self._show.revision
+
+    def _is_known_result(self, message: Message) -> bool:
+        """Each snapshot brings the result again; it is told once."""
+        if message.type != "RESULTS_READY":
+            return False
+        known, self._told = self._told, message.data
+        return message.offset is None and message.data == known
+
+    def _leave_out(self, why: str) -> None:
+        self._unreadable += 1
+        if self._unreadable == 1:  # one line a connection
+            _log.warning("a message that cannot be read was left out: %s", why)
 
     def _report(self, type: str) -> None:
         if type not in self._unknown and len(self._unknown) < UNKNOWN_KEPT:

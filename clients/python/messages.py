@@ -13,6 +13,12 @@ from broadcast_sync.wire.delivery import DELIVERY, Delivery
 from broadcast_sync.wire.server import SERVER_MESSAGES, Data
 
 
+class Misshapen(Struct, frozen=True):
+    """In the place of data that cannot be read. The message still has its place in its channel."""
+
+    reason: str
+
+
 class Message(Struct, frozen=True):
     """A message of the server. `data` is the Struct of its type (broadcast_sync.wire.server), or plain dicts and
     lists for a type this SDK does not know. `channel`, `epoch`, `offset` are None outside channels."""
@@ -47,9 +53,14 @@ _unknown: Final = msgspec.json.Decoder()
 
 
 def decode(payload: str | bytes) -> Message:
-    """The message in a text frame. Raises msgspec.DecodeError for what is none, or has data of another shape."""
+    """The message in a text frame. Raises msgspec.DecodeError (UnicodeDecodeError) for what is none; data of another
+    shape than its type has are a `Misshapen`."""
     head = _envelope.decode(payload)
-    data: Any = _decoders.get(head.type, _unknown).decode(head.data)
+    data: Any
+    try:
+        data = _decoders.get(head.type, _unknown).decode(head.data)
+    except msgspec.DecodeError as error:
+        data = Misshapen(str(error))
     return Message(
         head.type, data, head.timestamp,
         None if head.channel is UNSET else head.channel,

@@ -19,6 +19,8 @@ ACK_WITHIN_S: Final = 5.0
 """What must arrive is acknowledged within this, each client in its own time: a million at once would be a flood."""
 ANSWER_S: Final = 4.0
 """SUBSCRIBE is said again when no answer came for this long."""
+HEAL_EACH_S: Final = 1.0
+"""Gaps are healed no more often than this: a server that numbers badly must not be asked without end."""
 
 
 class SubscriptionWay(Protocol):
@@ -78,8 +80,7 @@ class Subscriptions:
             if offset <= place.offset:
                 return False
             if must and offset > place.offset + 1:
-                if channel not in self._asked:
-                    self._ask([channel])
+                self._heal(channel)
                 return False
         self._places[channel] = Position(epoch, offset)
         if must:
@@ -125,6 +126,16 @@ class Subscriptions:
         if "ack" not in self._timers:
             self._timers.after("ack", ACK_WITHIN_S * self._random(), self._way.ping)
 
+    def _heal(self, channel: str) -> None:
+        if channel in self._asked:
+            return
+        self._asked.add(channel)
+        if "healed" not in self._timers:
+            self._timers.after("healed", HEAL_EACH_S, _nothing)
+            self._ask(sorted(self._asked))
+        elif "ask" not in self._timers:
+            self._timers.after("ask", HEAL_EACH_S, lambda: self._ask(sorted(self._asked)))
+
     def _ask(self, channels: Sequence[str]) -> None:
         if not channels:
             return
@@ -132,3 +143,7 @@ class Subscriptions:
         since = {channel: self._places[channel] for channel in channels if channel in self._places}
         self._way.say(Subscribe(list(channels), since))
         self._timers.after("ask", ANSWER_S * (0.75 + 0.5 * self._random()), lambda: self._ask(sorted(self._asked)))
+
+
+def _nothing() -> None:
+    """What a timer does that is only looked at."""

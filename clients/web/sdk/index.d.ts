@@ -1,4 +1,4 @@
-/** Types of the BroadcastSync SDK. Times are ISO 8601 UTC strings, durations milliseconds unless a name says seconds. */
+/** Types of the BroadcastSync SDK; its head has the table of events. Times are ISO 8601 UTC strings, durations milliseconds unless a name says seconds. */
 
 export interface Contestant {
   id: string;
@@ -23,6 +23,8 @@ export interface VotingWindow {
   contestants: Contestant[];
   /** Who sees counts before the result is released; until then there is no board for others. */
   visibility?: "public" | "screens" | "hidden";
+  /** To be marked wherever the window is shown. */
+  rehearsal?: boolean;
 }
 
 export interface BoardRow {
@@ -41,7 +43,14 @@ export interface Board {
   results: BoardRow[];
   totalVotes: number;
   lastUpdated?: string;
+  /** Seconds. */
   timeRemaining?: number;
+  /** Votes by type. */
+  breakdown?: Record<string, number>;
+  /** An estimate. */
+  uniqueVoters?: number;
+  /** The rows are the best hundred of so many. */
+  contestantCount?: number;
 }
 
 export interface Result extends Board {
@@ -51,9 +60,29 @@ export interface Result extends Board {
   certificate: Record<string, unknown>;
 }
 
+export interface Performance {
+  contestantId: string;
+  songName: string;
+  startedAt: string;
+}
+
+export interface Show {
+  showId: string;
+  episode: number;
+  title: string;
+  rehearsal?: boolean;
+}
+
+/** A season of slots; only when the show has rounds. */
+export interface Season {
+  slot: number;
+  slots: number;
+  status: "voting" | "locked" | "waiting" | "finished";
+}
+
 export interface ShowState {
-  readonly show: { showId: string; episode: number; title: string; rehearsal?: boolean } | null;
-  readonly performance: { contestantId: string; songName: string; startedAt: string } | null;
+  readonly show: Show | null;
+  readonly performance: Performance | null;
   readonly voting: "IDLE" | "OPEN" | "CLOSING" | "CLOSED";
   /** The last voting window. */
   readonly window: VotingWindow | null;
@@ -68,7 +97,7 @@ export interface ShowState {
   /** RESULTS_READY of the window. */
   readonly result: Result | null;
   /** Control room only. */
-  readonly tally: Record<string, unknown> | null;
+  readonly tally: Tally | null;
   /** Votes the viewer may still cast, by type; null: not known. */
   readonly remaining: Record<string, number> | null;
   readonly identity: { userId: string; roles: string[] } | null;
@@ -82,7 +111,10 @@ export interface VoteAck {
   voteType: string;
   voteCount: number;
   remaining: Record<string, number>;
+  /** This id had been counted before: this is that first answer again. */
   replayed: boolean;
+  /** Signed, when the ballot asked for it. */
+  receipt?: string;
 }
 
 export interface CueAck {
@@ -91,6 +123,122 @@ export interface CueAck {
   executedAt: string;
   latenessMs: number;
   replayed: boolean;
+  /** It will be taken at `at`. */
+  armed?: boolean;
+  at?: string;
+  /** A second person must confirm it until `expiresAt`. */
+  pending?: boolean;
+  expiresAt?: string;
+}
+
+/** The control room's figures; docs/protocol.md has them one by one. */
+export interface Tally {
+  revision: number;
+  state: string;
+  sockets: number;
+  /** The share of the sockets that were sent this revision; `acked`: whose client has said so. */
+  applied: number;
+  acked?: number;
+  /** Null, as `ledgerLag` and `totalVotes`, while the counts of the window are hidden. */
+  votesPerSecond: number | null;
+  ledgerLag: number | null;
+  recount: "EQUAL" | "PENDING" | "DIFFERS";
+  /** Cue events that would be accepted now. */
+  legal: string[];
+  totalVotes: number | null;
+  degraded: boolean;
+  cues: {
+    cueId: string;
+    event: string;
+    by: string;
+    at: string;
+    outcome: string;
+    revision: number;
+    latenessMs: number;
+    mode?: string;
+    message?: string;
+  }[];
+  streams?: "OK" | "ALARM" | "FULL";
+  armed?: { cueId: string; event: string; at: string; timecode: string; remainingMs: number; by: string }[];
+  pending?: { cueId: string; event: string; by: string; expiresAt: string; data: Record<string, unknown> }[];
+  rundown?: {
+    name: string;
+    items: { cueId: string; event: string; at: string; timecode: string; state: string }[];
+  } | null;
+  reference?: { label: string; at: string; rate: string } | null;
+  rehearsal?: boolean;
+  nodes?: {
+    node: string;
+    sockets: number;
+    applied: number;
+    acked: number;
+    degraded: boolean;
+    clockOffsetMs: number;
+  }[];
+  clock?: { offsetMs: number; healthy: boolean; ageMs: number | null };
+  lastLatenessMs?: number | null;
+  director?: { node: string; ageMs: number } | null;
+}
+
+/** The data of each message type of protocol version 1. */
+export interface Messages {
+  WELCOME: { sessionId: string; node: string; serverTime: string; pingInterval: number };
+  AUTH_OK: {
+    userId: string;
+    roles: string[];
+    organizationId: string;
+    expiresAt: string;
+    remaining: Record<string, number> | null;
+  };
+  SUBSCRIBED: { channel: string; recovered: boolean; epoch: string; offset: number };
+  UNSUBSCRIBED: { channel: string };
+  PONG: { t0: number; t1: number; t2: number };
+  RECONNECT: { afterMs: number; reason: string };
+  ERROR: Problem;
+  STATE_UPDATE: {
+    show: Show | null;
+    performance: Performance | null;
+    voting: "IDLE" | "OPEN" | "CLOSING" | "CLOSED";
+    window: VotingWindow | null;
+    revision: number;
+    degraded: boolean;
+    resultsReleased?: boolean;
+    contestants?: Contestant[];
+    season?: Season;
+  };
+  VOTING_OPEN: VotingWindow;
+  TIME_UPDATE: { remaining: number; closesAt: string };
+  WARNING: { code: string; remaining: number };
+  COUNTDOWN: { remaining: number };
+  VOTING_CLOSED: { windowId: string; closedAt: string; reason: "TIMER" | "CUE" };
+  SLOT_DECIDED: {
+    slot: number;
+    slots: number;
+    windowId: string;
+    /** Null, as the name, when nobody voted. */
+    contestantId: string | null;
+    contestantName: string | null;
+    score: number;
+    decidedBy: "SCORE" | "VOTERS" | "FIRST" | "NUMBER" | "NO_VOTES";
+    /** Null when the season has finished. */
+    nextSlot: number | null;
+  };
+  LIVE_RESULTS: Board;
+  VOTE_UPDATE: Board;
+  CONTESTANT_UPDATE: {
+    contestantId: string;
+    totalVotes: number;
+    percentage: number;
+    rank: number;
+    /** Of the last minute. */
+    recentVotes: number;
+    trending: "hot" | "rising" | "stable" | "falling";
+    recent?: { name: string; voteType: string; voteCount: number; at: string }[];
+  };
+  RESULTS_READY: Result;
+  VOTE_ACK: VoteAck;
+  CUE_ACK: CueAck;
+  TALLY: Tally;
 }
 
 export interface Envelope {
@@ -100,6 +248,19 @@ export interface Envelope {
   channel?: string;
   epoch?: string;
   offset?: number;
+}
+
+/** The data of an ERROR. */
+export interface Problem {
+  code: string;
+  message: string;
+  retryable: boolean;
+  /** Seconds. */
+  retryAfter?: number;
+  id?: string;
+  cueId?: string;
+  revision?: number;
+  receipt?: string;
 }
 
 export type Connection = "closed" | "connecting" | "live" | "blind";
@@ -154,7 +315,7 @@ export interface Events {
   connection: Connection;
   refused: { code: number; reason: string };
   token: { code: string };
-  problem: { code: string; message?: string };
+  problem: Partial<Problem> & { code: string };
   message: Envelope;
 }
 
@@ -174,6 +335,8 @@ export class BroadcastSync {
   readonly share: number | null;
   readonly clock: { now(): number; readonly offset: number; readonly rtt: number };
   on<K extends keyof Events>(name: K, listener: (argument: Events[K]) => void): () => void;
+  on<K extends keyof Messages>(messageType: K, listener: (data: Messages[K]) => void): () => void;
+  /** A type that this SDK does not know. */
   on(messageType: string, listener: (data: any) => void): () => void;
   connect(url: string, options?: ConnectOptions): void;
   setToken(token: string | null): void;

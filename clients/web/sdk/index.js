@@ -69,17 +69,19 @@ function newId() {
 }
 
 /**
- * The message in a text frame; throws for what is none. A whole number beyond 2^53 was rounded on its way through
- * JSON.parse: such a message is refused, for a wrong count is worse than an old one.
+ * The message in a text frame, and what is wrong with its data, if anything. Throws for what is no message. A whole
+ * number beyond 2^53 was rounded on its way through JSON.parse: a wrong count is worse than an old one.
  */
 function decode(text) {
+  let fault = null;
   const exact = (key, value) => {
-    if (Number.isInteger(value) && !Number.isSafeInteger(value)) throw new RangeError(`${key} is beyond 2^53`);
+    if (Number.isInteger(value) && !Number.isSafeInteger(value)) fault = `${key} is beyond 2^53`;
     return value;
   };
   const message = JSON.parse(text, /\d{16}/.test(text) ? exact : undefined);
-  if (typeof message?.type !== "string") throw new TypeError("no type");
-  return message;
+  if (typeof message?.type !== "string") throw new TypeError("it has no type");
+  if (typeof message.data !== "object" || message.data === null) fault = "it has no data";
+  return { message, fault };
 }
 
 export class BroadcastSync {
@@ -338,17 +340,15 @@ export class BroadcastSync {
   // --- messages -------------------------------------------------------------------------------------------
 
   _received(text) {
+    const before = this.state;
     let message;
     try {
-      message = decode(text);
+      message = this._take(text);
     } catch (error) {
-      return this._emit("problem", { code: "BAD_MESSAGE", message: `The server sent something unreadable: ${error.message}` });
+      const words = `A message that cannot be read was left out: ${error.message}`;
+      return this._emit("problem", { code: "BAD_MESSAGE", message: words });
     }
-    const history = this._isHistory(message);
-    if (!this._subscriptions.take(message) || this._isKnownResult(message)) return;
-    this._handle(message);
-    const before = this.state;
-    if (!history) this.state = next(before, message);
+    if (!message) return;
     if (this.state.window !== before.window) this._votes.setDeadline(this._hardClose(), this.state.window?.windowId);
     this._emit("message", message);
     this._emit(message.type, message.data);
@@ -356,10 +356,24 @@ export class BroadcastSync {
     this._watchSecond();
   }
 
+  /**
+   * Our place moves first: a message that cannot be read must not be asked for again and again.
+   * @returns {object | null} the message in a frame, its answers given and the state moved; null if it was here before
+   */
+  _take(text) {
+    const { message, fault } = decode(text);
+    const sameEpoch = this._subscriptions.epoch(message.channel) === message.epoch;
+    if (!this._subscriptions.take(message)) return null;
+    if (fault) throw new TypeError(`${message.type}: ${fault}`);
+    if (this._isKnownResult(message)) return null;
+    this._handle(message);
+    if (!sameEpoch || !this._isHistory(message)) this.state = next(this.state, message);
+    return message;
+  }
+
   /** A replay brings states older than the snapshot that greeted us; the screen must not go back. */
-  _isHistory({ type, data, channel, epoch }) {
-    return type === "STATE_UPDATE" && epoch !== undefined && this._subscriptions.epoch(channel) === epoch
-      && data.revision < this.state.revision;
+  _isHistory({ type, data, epoch }) {
+    return type === "STATE_UPDATE" && epoch !== undefined && data.revision < this.state.revision;
   }
 
   /** Each snapshot brings the result again; it is told once. */

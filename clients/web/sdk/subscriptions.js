@@ -11,6 +11,8 @@ import { Timers } from "./timers.js";
 const ACK_WITHIN_MS = 5_000;
 /** SUBSCRIBE is said again when no answer came for this long. */
 const ANSWER_MS = 4_000;
+/** Gaps are healed no more often than this: a server that numbers badly must not be asked without end. */
+const HEAL_EACH_MS = 1_000;
 
 export const MUST_ARRIVE = new Set([
   "STATE_UPDATE", "VOTING_OPEN", "VOTING_CLOSED", "WARNING", "RESULTS_READY", "SLOT_DECIDED",
@@ -72,7 +74,7 @@ export class Subscriptions {
     if (at?.epoch === epoch) {
       if (offset <= at.offset) return false;
       if (must && offset > at.offset + 1) {
-        if (!this._asked.has(channel)) this._ask([channel]);
+        this._heal(channel);
         return false;
       }
     }
@@ -118,6 +120,17 @@ export class Subscriptions {
   _reached(channel) {
     this._unacked.set(channel, this._places.get(channel));
     if (!this._timers.has("ack")) this._timers.after("ack", ACK_WITHIN_MS * this._random(), () => this._way.ping());
+  }
+
+  _heal(channel) {
+    if (this._asked.has(channel)) return;
+    this._asked.add(channel);
+    if (!this._timers.has("healed")) {
+      this._timers.after("healed", HEAL_EACH_MS, () => {});
+      this._ask([...this._asked]);
+    } else if (!this._timers.has("ask")) {
+      this._timers.after("ask", HEAL_EACH_MS, () => this._ask([...this._asked]));
+    }
   }
 
   _ask(channels) {

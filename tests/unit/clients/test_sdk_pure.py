@@ -17,7 +17,7 @@ from clients.python.connection import Backoff, may_reconnect, retry_after_s
 from clients.python.control import sign
 from clients.python.errors import ConnectionEnded, Overloaded, Refused, Unconfirmed
 from clients.python.inbox import Inbox
-from clients.python.messages import Message, decode, encode, with_acks
+from clients.python.messages import Message, Misshapen, decode, encode, with_acks
 from clients.python.requests import Patience, Requests
 from clients.python.subscriptions import Subscriptions
 
@@ -182,7 +182,12 @@ def test_known_messages_have_their_structs_and_unknown_ones_stay_plain() -> None
     assert (later.data, later.channel) == ({"x": [1]}, None)
 
 
-@pytest.mark.parametrize("frame", ["", "[]", "{}", '{"type":"PONG","data":{"t0":"x"},"timestamp":""}', b"\xff"])
+def test_data_of_another_shape_say_what_is_wrong() -> None:
+    misshapen = decode('{"type":"PONG","data":{"t0":"x"},"timestamp":"","channel":"show","epoch":"e","offset":3}')
+    assert isinstance(misshapen.data, Misshapen) and "$.t0" in misshapen.data.reason and misshapen.offset == 3
+
+
+@pytest.mark.parametrize("frame", ["", "[]", "{}", '{"type":7,"data":{}}', b"\xff"])
 def test_what_is_no_message(frame: str | bytes) -> None:
     with pytest.raises((msgspec.DecodeError, UnicodeDecodeError)):
         decode(frame)
