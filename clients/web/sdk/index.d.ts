@@ -25,6 +25,8 @@ export interface VotingWindow {
   visibility?: "public" | "screens" | "hidden";
   /** To be marked wherever the window is shown. */
   rehearsal?: boolean;
+  /** There are so many; `contestants` lists the first two hundred. */
+  contestantCount?: number;
 }
 
 export interface BoardRow {
@@ -71,6 +73,8 @@ export interface Show {
   episode: number;
   title: string;
   rehearsal?: boolean;
+  /** The episode's id over HTTP. */
+  event?: number;
 }
 
 /** A season of slots; only when the show has rounds. */
@@ -157,6 +161,8 @@ export interface Tally {
     latenessMs: number;
     mode?: string;
     message?: string;
+    /** Null if it changed nothing. */
+    executedAt?: string | null;
   }[];
   streams?: "OK" | "ALARM" | "FULL";
   armed?: { cueId: string; event: string; at: string; timecode: string; remainingMs: number; by: string }[];
@@ -175,7 +181,7 @@ export interface Tally {
     degraded: boolean;
     clockOffsetMs: number;
   }[];
-  clock?: { offsetMs: number; healthy: boolean; ageMs: number | null };
+  clock?: { offsetMs: number; healthy: boolean; ageMs: number | null; heldMs?: number };
   lastLatenessMs?: number | null;
   director?: { node: string; ageMs: number } | null;
 }
@@ -204,6 +210,7 @@ export interface Messages {
     degraded: boolean;
     resultsReleased?: boolean;
     contestants?: Contestant[];
+    contestantCount?: number;
     season?: Season;
   };
   VOTING_OPEN: VotingWindow;
