@@ -107,6 +107,7 @@ from results.releases import Releases
 from results.rounds import Rounds
 from results.routes import ResultRoutes
 from results.snapshots import Snapshots
+from results.standing import contestants_of
 from results.timeline_routes import TimelineRoutes
 from voting.api.admission import Admission
 from voting.api.clips import ClipApi
@@ -161,7 +162,7 @@ class Node:
         self._store = StageStore(valkey, keys, organisation)
         self.mirror = StageMirror(
             valkey, keys, self._store, self.clock, organisation, self._pass_on,
-            followed=lambda channel: self.hub.follows(channel),
+            followed=lambda channel: self.hub.follows(channel), contestants=contestants_of,
         )
         self.gates = Gates(settings, valkey)
         self.pressure = StreamPressure(

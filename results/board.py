@@ -11,6 +11,8 @@ from broadcast_sync.wire.server import (
     BoardRow,
     ContestantInfo,
     ContestantUpdate,
+    Data,
+    Envelope,
     LeanRow,
     LiveResults,
     RecentVote,
@@ -101,6 +103,12 @@ def live_results(board: Board, closes_ms: int, locale: str = "en") -> LiveResult
 def vote_update(board: Board, others: Sequence[int] = ()) -> VoteUpdate:
     """The lean form of the same board: its best, then `others`, places in the line-up."""
     return VoteUpdate(board.lean([*board.ranking.order[:TOP], *others]), board.ranking.total, len(board.line_up))
+
+
+def envelope(data: Data, channel: str, window_id: str, at_ms: int, offset: int) -> Envelope:
+    """A message about the board of `at_ms`: boards are counted by window and moment, so offsets grow whoever makes
+    them."""
+    return Envelope(data.TYPE, data, iso(at_ms), channel, window_id, offset)
 
 
 def contestant_update(board: Board, place: int, ballots: Sequence[RecentVote] | None = None) -> ContestantUpdate:

@@ -21,9 +21,8 @@ from broadcast_sync.bus.keys import StageKeys
 from broadcast_sync.clock import Clock
 from broadcast_sync.settings import Results
 from broadcast_sync.show.model import Stage, Window
-from broadcast_sync.wire.server import Data, Envelope, RecentVote
-from broadcast_sync.wire.times import iso
-from results.board import Board, board_of, contestant_update, live_results, vote_update
+from broadcast_sync.wire.server import Data, RecentVote
+from results.board import Board, board_of, contestant_update, envelope, live_results, vote_update
 from results.history import SAMPLES, History, Sample
 from results.leaderboard import LineUp
 from results.sent import Sent
@@ -253,8 +252,8 @@ class BoardPublisher:
         live = self._envelope(live_results(board, window.closes_ms, self._settings.locale), CHANNEL, at_ms, at_ms)
         lean = self._envelope(vote_update(board, self._sent.others(board)), CHANNEL, at_ms, at_ms + 1)
         await asyncio.sleep(0)
-        made = Outgoing(live, lean, Standing.of(window.window_id, board).pack(), samples, [])
         ballots = self._ballots(window.window_id)
+        made = Outgoing(live, lean, Standing.of(window.window_id, board, ballots).pack(), samples, [])
         due = self._sent.contestants(board, ballots)
         for first in range(0, len(due), PART):
             await asyncio.sleep(0)
@@ -269,7 +268,7 @@ class BoardPublisher:
             name = board.line_up.ids[place]
             update = contestant_update(board, place, None if ballots is None else ballots.get(name, ()))
             channel = f"contestant:{name}"
-            found[channel] = self._enveloped(update, channel, board.at_ms, board.at_ms)
+            found[channel] = envelope(update, channel, self._window_id, board.at_ms, board.at_ms)
         return msgspec.json.encode(found)
 
     async def _leave(self, window_id: str, made: Outgoing) -> None:
@@ -289,8 +288,5 @@ class BoardPublisher:
                 pipe.expire(samples, KEPT_S)
             await pipe.execute()
 
-    def _enveloped(self, data: Data, channel: str, at_ms: int, offset: int) -> Envelope:
-        return Envelope(data.TYPE, data, iso(at_ms), channel, self._window_id, offset)
-
     def _envelope(self, data: Data, channel: str, at_ms: int, offset: int) -> bytes:
-        return msgspec.json.encode(self._enveloped(data, channel, at_ms, offset))
+        return msgspec.json.encode(envelope(data, channel, self._window_id, at_ms, offset))

@@ -113,8 +113,16 @@ class CableFeed:
             return None
         if name == _episode(view.results.episode_id):
             return self._of_results("initial_results", view.results)
-        now = view.standings.get(name.removeprefix("cable:contestant:"))
+        now = self._standing(view, view.results.episode_id, name.removeprefix("cable:contestant:"))
         return None if now is None else message("vote_update", now, name)
+
+    def _standing(self, view: View, episode: int, contestant: str) -> VoteUpdate | None:
+        """How a contestant stands: by the board, or beyond its best by what their own channel was told last."""
+        if contestant in view.standings:
+            return view.standings[contestant]
+        newest = _newest(self._hub.snapshot(f"contestant:{contestant}"), "CONTESTANT_UPDATE")
+        update = None if newest is None else self._read(_contestant_of, newest)
+        return None if update is None else vote_update(episode, update)
 
     # --- passing on -------------------------------------------------------------------------------------------
 

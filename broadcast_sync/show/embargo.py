@@ -6,11 +6,15 @@ for nobody (fails closed).
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Callable, Mapping
 from typing import Final
+
+import msgspec
 
 from broadcast_sync.show.model import Stage
 from broadcast_sync.wire.prepared import Prepared
-from broadcast_sync.wire.visibility import Visibility, beside
+from broadcast_sync.wire.visibility import Visibility, beside, public
 
 RESULTS: Final = "results"
 
@@ -31,41 +35,62 @@ def embargoed(stage: Stage) -> bool:
 
 
 class Boards:
-    """The newest boards of the stage's window, and whom each may be sent to.
-
-    One a channel and type. Of single contestants they are kept only while they are withheld, to be told at the release.
-    """
+    """The newest boards of the stage's window, and whom each may be sent to: one a type of channel `results`, and of
+    each contestant the last message, as the bytes that came."""
 
     def __init__(self) -> None:
-        self._newest: dict[tuple[str, str], Prepared] = {}
+        self._newest: dict[str, Prepared] = {}
+        self._contestants: dict[str, bytes] = {}
 
     def take(self, stage: Stage, board: Prepared) -> Prepared | None:
         """The board as it is to be sent now; None if nobody may have it."""
-        channel, who = board.channel or RESULTS, audience(stage, board.epoch or "")
-        current = stage.window is not None and board.epoch == stage.window.window_id
-        if current and (channel == RESULTS or who != "public"):
-            self._newest[channel, board.type] = board
-        return _addressed(board, channel, who)
+        if stage.window is not None and board.epoch == stage.window.window_id:
+            self._newest[board.type] = board
+        return _addressed(board, RESULTS, audience(stage, board.epoch or ""))
+
+    def keep(self, contestants: Mapping[str, bytes]) -> None:
+        """Takes messages for single contestants, by channel. What they say is looked at when it is asked for."""
+        self._contestants.update(contestants)
+
+    def contestant(self, stage: Stage, channel: str) -> Prepared | None:
+        """The newest message of a contestant's channel as it is to be sent now; None if there is none, or nobody may
+        have it. Raises msgspec.DecodeError or KeyError if it cannot be read."""
+        kept = self._contestants.get(channel)
+        if kept is None:
+            return None
+        message = Prepared.received(kept)
+        return _addressed(message, channel, audience(stage, message.epoch or ""))
 
     def snapshot(self, stage: Stage, channel: str) -> list[Prepared]:
-        """What a joiner of `results`, or of the channel for screens beside it, is sent first."""
-        who = audience(stage)
-        wanted = {"public": RESULTS, "screens": beside(RESULTS)}.get(who)
-        if channel != wanted:
-            return []
-        kept = [board for (name, _), board in self._newest.items() if name == RESULTS]
-        return [sent for board in kept if (sent := _addressed(board, RESULTS, who)) is not None]
+        """What a joiner of `results`, of a contestant's channel, or of the channel for screens beside either, is sent
+        first."""
+        name = public(channel)
+        if name == RESULTS:
+            who = audience(stage)
+            kept = [_addressed(board, RESULTS, who) for board in self._newest.values()]
+        else:
+            kept = [self._of_window(stage, name)]
+        return [sent for sent in kept if sent is not None and sent.channel == channel]
 
-    def moved(self, before: Stage, after: Stage) -> list[Prepared]:
-        """Takes note of a new stage; the boards that are everybody's from now on and were not."""
+    def moved(self, before: Stage, after: Stage, followed: Callable[[str], bool]) -> list[Prepared]:
+        """Takes note of a new stage; the boards that are everybody's from now on and were not, those of contestants
+        as far as they are `followed`."""
         if (before.window and before.window.window_id) != (after.window and after.window.window_id):
             self._newest.clear()
+            self._contestants.clear()
             return []
         if not embargoed(before) or embargoed(after):
             return []
-        opened = list(self._newest.values())
-        self._newest = {key: board for key, board in self._newest.items() if key[0] == RESULTS}
-        return opened
+        opened = [self._of_window(after, channel) for channel in self._contestants if followed(channel)]
+        return [*self._newest.values(), *filter(None, opened)]
+
+    def _of_window(self, stage: Stage, channel: str) -> Prepared | None:
+        """A contestant's newest message, if it is of the stage's window and can be read."""
+        with contextlib.suppress(msgspec.DecodeError, KeyError):  # of another version
+            sent = self.contestant(stage, channel)
+            if sent is not None and stage.window is not None and sent.epoch == stage.window.window_id:
+                return sent
+        return None
 
 
 def _addressed(board: Prepared, channel: str, who: Visibility) -> Prepared | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import aclosing
 from typing import Any, Final
 
@@ -50,13 +50,15 @@ _bundle: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
 class StageMirror:
     """One node's copy. `on_message` gets every message for the channels `show`, `results` and `control`;
     `on_degraded` every change of `degraded`. Of the messages for single contestants, of which there may be thousands a
-    second, only those of channels that are `followed` are looked at. The client is the caller's."""
+    second, only those of channels that are `followed` are looked at; the others are kept as they are. `contestants` are
+    those messages, by channel, out of the last board that the engine has. The client is the caller's."""
 
     def __init__(
         self, client: Redis, keys: StageKeys, store: StageStore, clock: Clock, organisation: str,
         on_message: Callable[[Prepared], None],
         on_degraded: Callable[[bool], None] | None = None,
         followed: Callable[[str], bool] = lambda channel: True,
+        contestants: Callable[[bytes], Mapping[str, bytes]] = lambda standing: {},
     ) -> None:
         self.stage = Stage(organisation=organisation)
         self.canary: Final = Canary(client, keys, store, clock)
@@ -70,6 +72,7 @@ class StageMirror:
         self._on_message = on_message
         self._on_degraded = on_degraded
         self._followed = followed
+        self._contestants = contestants
         self._channels = {
             keys.channel: "show", keys.results_channel: "results", keys.control_channel: "control",
             keys.contestants_channel: CONTESTANTS,
@@ -121,8 +124,8 @@ class StageMirror:
 
     def snapshot(self, channel: str) -> list[Prepared]:
         """What a joiner of `channel` is sent first: the stage, time left and public result for `show`, the last
-        boards for `results` or the channel for screens beside it, whichever may have them. The same objects for all who
-        ask within a second."""
+        boards for `results`, a contestant's channel, or the channel for screens beside it, whichever may have them. The
+        same objects for all who ask within a second."""
         if channel != "show":
             return self._boards.snapshot(self.stage, channel)
         now_ms = self._clock.now_ms()
@@ -180,6 +183,7 @@ class StageMirror:
             self._set_degraded(True)
         elif isinstance(report, Connected):
             await self._heal()
+            await self._load_boards()
             self._set_degraded(False)
             self._ready.set()
         elif report.channel == self.canary.channel:
@@ -228,9 +232,12 @@ class StageMirror:
 
     def _take_bundle(self, body: bytes) -> None:
         try:
-            for name, envelope in _bundle.decode(body).items():
-                if self._followed(name):
-                    self._take_board(Prepared.received(bytes(envelope)))
+            # copies: one of them must not hold the whole bundle in memory
+            bundle = {name: bytes(envelope) for name, envelope in _bundle.decode(body).items()}
+            self._boards.keep(bundle)
+            for name in bundle:
+                if self._followed(name) and (sent := self._boards.contestant(self.stage, name)) is not None:
+                    self._on_message(sent)
         except (msgspec.DecodeError, KeyError) as error:
             self._skip(CONTESTANTS, error)
 
@@ -254,7 +261,7 @@ class StageMirror:
     async def _heal(self) -> None:
         """Comes level with the store: what was missed is delivered once and in order, and if that is no longer
         to be had, the stage as it is."""
-        recent, first = self._recent, not self._ready.is_set()
+        recent = self._recent
         stage, events = await self._store.load_recent(recent.size)
         # before the very first commit there is no epoch: position 0 of any
         known_epoch, known = recent.epoch or stage.epoch, recent.offset
@@ -262,9 +269,9 @@ class StageMirror:
         missed = recent.since(known_epoch, known)
         if stage != self.stage:
             self._set_stage(stage)
-        if first:
-            await self._load_board()
-        elif missed is not None:
+        if not self._ready.is_set():
+            return
+        if missed is not None:
             for message in missed:
                 self._on_message(message)
         else:
@@ -272,17 +279,23 @@ class StageMirror:
             for message in self.snapshot("show"):
                 self._on_message(message)
 
-    async def _load_board(self) -> None:
-        payload: Any = await self._client.get(self._keys.board)
-        if payload is None or self.stage.window is None:
+    async def _load_boards(self) -> None:
+        """What joiners are sent until the next boards come, and of contestants for whom nothing changes."""
+        kept: Any = await self._client.mget(self._keys.board, self._keys.standing)
+        board, standing = kept
+        if self.stage.window is None:
             return
-        with contextlib.suppress(msgspec.DecodeError, KeyError):  # of another version: the next board comes in a second
-            self._boards.take(self.stage, Prepared.received(payload))
+        if board is not None:
+            with contextlib.suppress(msgspec.DecodeError, KeyError):  # of another version: the next comes in a second
+                self._boards.take(self.stage, Prepared.received(board))
+        if standing is not None:
+            # of thousands it takes a while
+            self._boards.keep(await asyncio.to_thread(self._contestants, standing))
 
     def _set_stage(self, stage: Stage) -> None:
         before, self.stage = self.stage, stage
         self._withheld.heed(stage)
-        for board in self._boards.moved(before, stage):
+        for board in self._boards.moved(before, stage, self._followed):
             self._on_message(board)
         changed, self._changed = self._changed, asyncio.Event()
         changed.set()

@@ -22,5 +22,10 @@ def beside(channel: str) -> str:
     return _BESIDE + channel
 
 
+def public(channel: str) -> str:
+    """The channel that `channel` stands beside; itself, if it is public."""
+    return channel.removeprefix(_BESIDE)
+
+
 def is_beside(channel: str) -> bool:
     return channel.startswith(_BESIDE)

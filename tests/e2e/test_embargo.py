@@ -94,7 +94,10 @@ class House:
     async def trusted_ears(self) -> list[Ear]:
         """A screen and a console."""
         return [
-            await self.listen("/voting/results", auth(self.screen), {"type": "REQUEST_UPDATE"}, name="of a screen"),
+            await self.listen(
+                "/voting/results", auth(self.screen), {"type": "SUBSCRIBE", "channels": ["contestant:c09"]},
+                {"type": "REQUEST_UPDATE"}, name="of a screen",
+            ),
             await self.listen("/control/sync", auth(self.control)),
         ]
 
@@ -170,6 +173,8 @@ async def test_nothing_leaves_before_the_release_and_everything_after(start_serv
         if visibility == "screens":
             for ear in (*trusted, *late[-2:]):
                 await ear.until(rf'"LIVE_RESULTS".*{FINAL}')
+            for ear in (trusted[0], late[-2]):
+                await ear.until(rf'"CONTESTANT_UPDATE".*\b{SUMS[0] + 2}\b')
             await trusted[1].until(rf'"TALLY".*"totalVotes":{TOTAL}')
         await house.cue("VOTING_CLOSE")
         await public[0].until('"STATE_UPDATE".*"CLOSED"')
@@ -193,7 +198,9 @@ async def test_nothing_leaves_before_the_release_and_everything_after(start_serv
             await ear.until(FINAL, mark)
         for ear in public[:3]:
             await ear.until('"RESULTS_READY"')
-        await public[0].until(rf'"CONTESTANT_UPDATE".*\b{SUMS[0] + 2}\b')
+        for ear in (public[0], *(newcomers := await house.public_ears())[:2], newcomers[-1]):
+            await ear.until(rf'"CONTESTANT_UPDATE".*\b{SUMS[0] + 2}\b')
+        await newcomers[3].until(rf'"vote_update".*\b{SUMS[0] + 2}\b')
         await trusted[1].until(rf'"TALLY".*"totalVotes":{TOTAL}', heard)
         await house.status_tells()
         asked = await house.ask({"anybody": None, "a voter": house.user})

@@ -120,6 +120,46 @@ async def test_of_contestants_only_those_who_are_followed_are_passed_on(
     assert passed == [("contestant:c01", 7, 3), ("contestant:c03", 7, 3)]
 
 
+async def test_a_contestant_is_known_before_anybody_follows_them(
+    mirror: StageMirror, store: StageStore, clock: EngineClock, seen: Seen, valkey: Redis, keys: StageKeys
+) -> None:
+    await take(store, clock, StartShow(SHOW), open_voting(90))
+    mirror._followed = lambda channel: False
+    for total in (3, 4):
+        update = ContestantUpdate("c01", total, 50.0, 1, 2, "hot")
+        told = Envelope(update.TYPE, update, "", "contestant:c01", "w1", total)
+        await valkey.publish(keys.contestants_channel, msgspec.json.encode({"contestant:c01": told}))
+    await valkey.publish(keys.results_channel, board_of(4, clock))
+    await seen.until(lambda: bool(seen.of("VOTE_UPDATE")))
+    assert not seen.of("CONTESTANT_UPDATE")
+    assert [json_of(one)["totalVotes"] for one in mirror.snapshot("contestant:c01")] == [4]
+    assert mirror.snapshot("contestant:c02") == [] and mirror.snapshot("screens:contestant:c01") == []
+
+
+async def test_a_node_that_comes_later_knows_contestants_from_the_engine(
+    store: StageStore, clock: EngineClock, valkey: Redis, keys: StageKeys
+) -> None:
+    await take(store, clock, StartShow(SHOW), open_voting(90))
+    await valkey.set(keys.standing, b"left by the director")
+    update = ContestantUpdate("c03", 3, 50.0, 1, 2, "hot")
+    told = Envelope(update.TYPE, update, "", "contestant:c03", "w1", 7)
+    read: list[bytes] = []
+
+    def contestants(standing: bytes) -> dict[str, bytes]:
+        read.append(standing)
+        return {"contestant:c03": msgspec.json.encode(told)}
+
+    late = StageMirror(valkey, keys, store, clock, "default", lambda message: None, contestants=contestants)
+    running = asyncio.create_task(late.run())
+    await late.wait_ready()
+    assert read == [b"left by the director"]
+    assert [one.offset for one in late.snapshot("contestant:c03")] == [7]
+    await cut(valkey)  # who was cut off may have missed some
+    await until(lambda: len(read) == 2)
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+
+
 @pytest.fixture
 def mute(valkey: Redis) -> StageStore:
     """A store whose events reach nobody by pub/sub."""

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from broadcast_sync.wire.server import ContestantInfo, RecentVote
-from results.board import TOP, Board, board_of, contestant_update, live_results, rows, vote_update
+from results.board import TOP, Board, board_of, contestant_update, envelope, live_results, rows, vote_update
 from results.compact import LOCALES, formatted
 from results.history import SAMPLES, STEP_MS, History, Sample
 from results.leaderboard import EXACT, LineUp, changes, ranked, ranking, ranks, tenths
 from results.sent import OTHERS, ROUND, Sent
-from results.standing import WORDS, Standing
-from results.trend import recent_votes, trend, trends
+from results.standing import WORDS, Standing, contestants_of
+from results.trend import RECENT_MS, recent_votes, trend, trends
 from voting.ballot.gates import Turnout
 
 COUNTS = st.lists(st.integers(0, 10**12), min_size=1, max_size=40)
@@ -254,6 +255,29 @@ def test_few_contestants_have_no_others_and_only_what_changes_is_told_to_who_fol
     assert sent.contestants(board(1, 2, 3)) == []
     assert sent.contestants(board(1, 2, 3), {"c2": [RecentVote("so***", "free", 1, "")]}) == [1]
     assert sent.contestants(board(2, 2, 3)) == [0, 1, 2]  # c1 is no longer third, and every share has changed
+
+
+@given(st.lists(st.lists(st.integers(0, 50), min_size=3, max_size=3), min_size=1, max_size=5), st.booleans())
+def test_a_standing_tells_of_each_contestant_what_their_own_channel_was_told(
+    turns: list[list[int]], with_ballots: bool
+) -> None:
+    history, counts = History(0, 3), [0, 0, 0]
+    for turn, more in enumerate(turns):
+        counts = [count + new for count, new in zip(counts, more, strict=True)]
+        history.feed(turn * RECENT_MS, counts)
+    made = board(*counts, at_ms=len(turns) * RECENT_MS, history=history)
+    ballots = {"c2": [RecentVote("so***", "free", 2, "then")]} if with_ballots else None
+    told = contestants_of(Standing.of("w1", made, ballots).pack())
+    for place, name in enumerate(made.line_up.ids):
+        update = contestant_update(made, place, None if ballots is None else ballots.get(name, ()))
+        channel = f"contestant:{name}"
+        assert told[channel] == msgspec.json.encode(envelope(update, channel, "w1", made.at_ms, made.at_ms))
+    assert len(told) == 3
+
+
+@pytest.mark.parametrize("left", [b"", b"of another version", msgspec.msgpack.encode(["w1", 1])])
+def test_a_standing_of_another_version_tells_of_nobody(left: bytes) -> None:
+    assert contestants_of(left) == {}
 
 
 def test_a_standing_is_read_as_it_was_left() -> None:

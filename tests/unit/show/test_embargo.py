@@ -47,6 +47,10 @@ def board(total: int, window_id: str = "w1", channel: str = "results") -> Prepar
     ))
 
 
+def everybody(channel: str) -> bool:
+    return True
+
+
 # --- the window -----------------------------------------------------------------------------------------------
 
 
@@ -129,27 +133,52 @@ def test_a_board_for_screens_says_results_of_itself_and_shares_its_frames() -> N
 @pytest.mark.parametrize("visibility", WITHHELD)
 def test_a_release_lets_out_what_was_withheld(visibility: Visibility) -> None:
     boards, stage = Boards(), opened(visibility)
-    for held in (board(1), board(2), board(9, channel="contestant:c01")):
+    for held in (board(1), board(2)):
         boards.take(stage, held)
+    boards.keep({channel: board(9, channel=channel).json for channel in ("contestant:c01", "contestant:c02")})
     closed = counted(stage, by_itself=False)
-    assert boards.moved(stage, closed) == []
+    assert boards.moved(stage, closed, everybody) == []
     released = after(closed, ReleaseResults(), SETTLED)
-    opened_up = [(each.channel, each.offset) for each in boards.moved(closed, released)]
+    opened_up = [(each.channel, each.offset) for each in boards.moved(closed, released, "contestant:c01".__eq__)]
     assert opened_up == [("results", 2), ("contestant:c01", 9)]
-    assert boards.moved(released, released) == []
+    assert boards.moved(released, released, everybody) == []
     assert [each.offset for each in boards.snapshot(released, "results")] == [2]
+
+
+@pytest.mark.parametrize(
+    ("visibility", "channel"),
+    [("public", "contestant:c01"), ("screens", "screens:contestant:c01"), ("hidden", None)],
+)
+def test_where_a_contestants_last_message_goes(visibility: Visibility, channel: str | None) -> None:
+    boards, stage = Boards(), opened(visibility)
+    for total in (3, 4):
+        boards.keep({"contestant:c01": board(total, channel="contestant:c01").json})
+    sent = boards.contestant(stage, "contestant:c01")
+    assert (sent and sent.channel) == channel
+    for name in ("contestant:c01", "screens:contestant:c01", "contestant:c02", "results", "control"):
+        kept = [(each.channel, each.offset) for each in boards.snapshot(stage, name)]
+        assert kept == ([(name, 4)] if name == channel else [])
+
+
+@pytest.mark.parametrize("kept", [b"", b"{}", b'{"type":"NEWS","data":{},"timestamp":""}', board(1, "w0").json])
+def test_what_cannot_be_read_or_is_of_another_window_greets_nobody(kept: bytes) -> None:
+    boards, stage = Boards(), opened("public")
+    boards.keep({"contestant:c01": kept})
+    assert boards.snapshot(stage, "contestant:c01") == []
 
 
 def test_boards_go_with_their_window() -> None:
     boards, stage = Boards(), opened("hidden")
     boards.take(stage, board(1))
+    boards.keep({"contestant:c01": board(1, channel="contestant:c01").json})
     ended = after(counted(stage, by_itself=True), EndShow(), SETTLED)
-    assert boards.moved(stage, ended) == []
+    assert boards.moved(stage, ended, everybody) == []
     assert boards.take(ended, board(2)) is None and boards.take(stage, board(3, "another")) is None
     assert boards.snapshot(ended, "results") == []
     again = after(after(ended, StartShow(SHOW)), open_voting(window_id="w2"), SETTLED)
     assert boards.take(again, board(4)) is None  # of the window that was never released
-    assert boards.moved(ended, again) == [] and boards.snapshot(again, "results") == []
+    assert boards.moved(ended, again, everybody) == []
+    assert boards.snapshot(again, "results") == boards.snapshot(again, "contestant:c01") == []
 
 
 # --- the process ----------------------------------------------------------------------------------------------
