@@ -158,6 +158,8 @@ async def test_nothing_leaves_before_the_release_and_everything_after(start_serv
         house = House(server, stack)
         await house.cue("SHOW_START", {"showId": "demo", "episode": 1})
         await house.cue("VOTING_OPEN", {"duration": 600, "ruleset": "unlimited", "visibility": visibility})
+        early = await house.listen("/voting/sync")
+        await early.until('"STATE_UPDATE".*"OPEN"')  # who comes before is shown the zeros of before the window
         public, trusted = await house.public_ears(), await house.trusted_ears()
         state = json.loads(await trusted[1].until('"STATE_UPDATE".*"OPEN"'))["data"]
         assert state["window"]["visibility"] == visibility
