@@ -76,7 +76,7 @@ from broadcast_sync.show.embargo import audience, embargoed
 from broadcast_sync.show.execution import Execution
 from broadcast_sync.show.fresh import Fresh
 from broadcast_sync.show.intake import CueIntake
-from broadcast_sync.show.machine import legal_events
+from broadcast_sync.show.machine import asking_events, legal_events
 from broadcast_sync.show.mirror import StageMirror
 from broadcast_sync.show.operators import Operators
 from broadcast_sync.show.reader import CueReader
@@ -404,6 +404,7 @@ class Node:
             stage.revision, stage.voting, list(legal_events(stage)), self.mirror.degraded, self.pressure.level,
             armed=armed_info(stage, now_ms), pending=pending_info(stage, now_ms), rundown=rundown_info(stage),
             reference=reference_info(stage), rehearsal=bool(stage.show and stage.show.rehearsal),
+            asks=list(asking_events(stage, self.settings.control.extend_limit_s)),
         )
 
     def _publish_tally(self, tally: Tally) -> None:

@@ -30,7 +30,9 @@ class FlatTally(Struct, frozen=True):
     on_stage: str
     revision: int
     legal: str
-    """The events that would be taken now, with a space between."""
+    """The events that would be accepted now, with a space between."""
+    asks: str
+    """Those of them that a second person would have to confirm."""
     sockets: int
     sent_share: float
     acked_share: float
@@ -86,6 +88,7 @@ def flat(tally: Tally, stage: Stage, now_ms: int) -> FlatTally:
         "on_stage": stage.performance.contestant_id if stage.performance else "",
         "revision": tally.revision,
         "legal": " ".join(tally.legal),
+        "asks": " ".join(tally.asks),
         "sockets": tally.sockets,
         "sent_share": tally.applied,
         "acked_share": tally.acked,

@@ -70,7 +70,8 @@ class DirectorReport(Struct, frozen=True):
 
 
 class StageView(Struct, frozen=True):
-    """What the tally shows of the stage; `legal` are the cue events that would be accepted now, `streams` is how much
+    """What the tally shows of the stage; `legal` are the cue events that would be accepted now, `asks` those
+    of them that a second person would have to confirm, `streams` is how much
     of their memory the votes that wait for the ledger have taken."""
 
     revision: int
@@ -83,6 +84,7 @@ class StageView(Struct, frozen=True):
     rundown: RundownInfo | None = None
     reference: ReferenceInfo | None = None
     rehearsal: bool = False
+    asks: list[str] = []
 
 
 _reports = msgspec.json.Decoder(NodeReport)
@@ -211,6 +213,7 @@ class TallyReporter:
             clock=self._clock_info(),
             last_lateness_ms=last_lateness_ms(cues),
             director=director.info(self._clock.now_ms()),
+            asks=stage.asks,
         )
 
 

@@ -109,6 +109,17 @@ def legal_events(stage: Stage) -> tuple[str, ...]:
     return tuple(event for event, accepted in legal.items() if accepted)
 
 
+def asking_events(stage: Stage, extend_limit_s: int) -> tuple[str, ...]:
+    """Those of the legal events that would only be asked for now: a second person must confirm them."""
+    extended_s = stage.window.extended_s if stage.window else 0
+    asking = {
+        "VOTING_EXTEND": extended_s >= extend_limit_s,
+        "RESULTS_RELEASE": takes_two(stage, ReleaseResults()),
+        "VOID": True,
+    }
+    return tuple(event for event in legal_events(stage) if asking.get(event, False))
+
+
 def start_show(stage: Stage, command: StartShow, now_ms: int) -> tuple[Stage, Events]:
     if stage.show is not None:
         current, wanted = stage.show, command.show

@@ -422,11 +422,11 @@ class Tally(Data, frozen=True):
     `recount` is EQUAL, PENDING or DIFFERS. `lastLatenessMs` is that of the last cue taken, null before any; `director`
     is null until one has reported.
 
-    `state` is `voting` of the show; `legal` the cue events that would be accepted now; `ledger_lag` in votes. It,
-    `votes_per_second` and `total_votes` are null while the counts of the window are hidden. `streams` is OK, ALARM
-    (votes that wait for the ledger fill half of their memory) or FULL (ballots get TRY_AGAIN). `armed` are the cues to
-    come, soonest first; `pending` those that wait for a second person; `reference` is null until the show's timecode
-    has been set.
+    `state` is `voting` of the show; `legal` the cue events that would be accepted now, `asks` those of them that a
+    second person would have to confirm; `ledger_lag` in votes. It, `votes_per_second` and `total_votes` are null while
+    the counts of the window are hidden. `streams` is OK, ALARM (votes that wait for the ledger fill half of their
+    memory) or FULL (ballots get TRY_AGAIN). `armed` are the cues to come, soonest first; `pending` those that wait for
+    a second person; `reference` is null until the show's timecode has been set.
     """
 
     TYPE: ClassVar[str] = "TALLY"
@@ -452,6 +452,7 @@ class Tally(Data, frozen=True):
     clock: ClockInfo = ClockInfo(0.0, False)
     last_lateness_ms: int | None = None
     director: DirectorInfo | None = None
+    asks: list[str] = []
 
 
 class CueLogRow(Struct, frozen=True, rename="camel"):

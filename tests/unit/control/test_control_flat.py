@@ -25,7 +25,7 @@ FULL = Tally(
     pending=[PendingInfo("q9", "VOTING_EXTEND", "anna", iso(NOW + 60_000), {})],
     rundown=RundownInfo("Live Show 1", []), rehearsal=True, acked=0.5,
     nodes=[NodeInfo("a", 100, 1.0, 1.0, True, 0.0), NodeInfo("b", 100, 0.98, 0.0, False, 3.0)],
-    clock=ClockInfo(-1.5, True, 900, 60_000), last_lateness_ms=7,
+    clock=ClockInfo(-1.5, True, 900, 60_000), last_lateness_ms=7, asks=["VOTING_EXTEND"],
 )
 
 
@@ -34,7 +34,8 @@ def test_everything_has_its_key() -> None:
     assert {type(value) for value in made.values()} == {str, int, float}
     assert made.items() >= {
         "state": "OPEN", "remaining_s": 60, "show": "demo", "rehearsal": 1, "revision": 8,
-        "legal": "VOTING_CLOSE VOTING_EXTEND", "sent_share": 0.99, "acked_share": 0.5, "degraded": 1, "nodes": 2,
+        "legal": "VOTING_CLOSE VOTING_EXTEND", "asks": "VOTING_EXTEND",
+        "sent_share": 0.99, "acked_share": 0.5, "degraded": 1, "nodes": 2,
         "nodes_degraded": 1, "clock_offset_ms": -1.5, "clock_healthy": 1, "clock_held_ms": 60_000,
         "last_cue": "VOTING_OPEN",
         "last_cue_id": "VOTING_OPEN#3", "last_cue_outcome": "CUE_REJECTED", "last_lateness_ms": 7,

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from broadcast_sync.errors import Refusal
-from broadcast_sync.show.machine import decide, legal_events
+from broadcast_sync.show.machine import asking_events, decide, legal_events
 from broadcast_sync.show.model import Stage
 from broadcast_sync.show.orders import (
     Certify,
@@ -187,6 +187,16 @@ def test_the_legal_events_of_each_state() -> None:
     )
     assert legal_events(after(opened(), CloseVoting())) == ("PERFORMANCE_START", "RESULTS_RELEASE", *always)
     assert legal_events(closed()) == ("PERFORMANCE_START", "VOTING_OPEN", "RESULTS_RELEASE", "SHOW_END", *always)
+
+
+def test_what_a_second_person_would_have_to_confirm() -> None:
+    assert asking_events(on_air(), 300) == ("VOID",)
+    assert asking_events(opened(), 300) == ("RESULTS_RELEASE", "VOID")
+    assert asking_events(opened(), 0) == ("VOTING_EXTEND", "RESULTS_RELEASE", "VOID")
+    extended = after(opened(), ExtendVoting(300, 300))
+    assert asking_events(extended, 300) == ("VOTING_EXTEND", "RESULTS_RELEASE", "VOID")
+    assert asking_events(after(opened(), CloseVoting()), 300) == ("RESULTS_RELEASE", "VOID")
+    assert asking_events(closed(), 300) == ("VOID",)
 
 
 @given(st.integers(1, 86_400), st.integers(0, 60_000))
