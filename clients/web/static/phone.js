@@ -30,7 +30,7 @@ const show = new BroadcastSync({
 let language = chooseLanguage([query.get("lang"), stored.get(LANGUAGE), ...navigator.languages]);
 let words = LANGUAGES[language];
 let refusedForGood = "";
-let announced = "";
+let announcedView = "loading";
 let resultAt = 0; // when the result may be shown: the picture is behind
 let drawnResult = null;
 
@@ -98,8 +98,9 @@ function ask(act) {
 function answered(actId, ack, refusal) {
   const name = acts.nameOf(actId);
   if (ack) {
-    const last = ack.voteType === "free" && ack.remaining?.free === 0 ? ` ${words.lastFree}` : "";
-    announce(words.countedFor(ack.voteCount, name) + last);
+    const still = ack.remaining?.[ack.voteType];
+    const rest = still === undefined ? "" : still === 0 && ack.voteType === "free" ? words.lastFree : `${words.votesLeft(still)}.`;
+    announce(`${words.countedFor(ack.voteCount, name)} ${rest}`);
     navigator.vibrate?.(30);
   } else announce(words.refusedFor(name, noteOf("refused", refusal)));
   history.soon();
@@ -134,11 +135,14 @@ function standing(board, more, spent) {
 
 // --- what is shown --------------------------------------------------------------------------------------------
 
-/** For screen readers, once each. */
-function announce(text) {
-  if (announced === text) return;
-  announced = text;
-  setText(byId("announce"), text);
+/** For screen readers: what happened, never what merely goes on. */
+const announce = (text) => setText(byId("announce"), text);
+
+/** Once for each view. @param {() => string} text */
+function announceView(now, text) {
+  if (now === announcedView) return;
+  announcedView = now;
+  announce(text());
 }
 
 const CHIP = { loading: "IDLE", waiting: "IDLE", open: "OPEN", closing: "CLOSING", result: "RESULT" };
@@ -186,7 +190,7 @@ function drawStage(now) {
 
 function drawActs(now) {
   acts.show(lineUp(), show.state.performance?.contestantId ?? null, language, words);
-  byId("acts").hidden = now === "result" || now === "closing";
+  byId("acts").hidden = byId("acts-head").hidden = now === "result" || now === "closing";
   const board = now === "open" && show.state.board ? new Map(show.state.board.results.map((row) => [row.contestantId, row])) : null;
   acts.draw(standing(board, offered().length > 0, left() === 0));
 }
@@ -216,14 +220,15 @@ function render() {
   setText(byId("mine"), now === "result" ? mineInWords() : "");
   byId("history").hidden = preview || !pass.token;
   if (now === "open") {
-    announce(words.opened);
+    announceView(now, () => words.opened);
     drawAllowance(rules(), show.state.remaining, mine.underWay, words);
   } else if (now === "closing") {
-    announce(words.closedSaid);
+    announceView(now, () => words.closedSaid);
     drawClosing(show.state.board, mineInWords(), words);
   } else if (now === "result" && drawnResult !== result) {
     drawnResult = result;
-    announce(words.resultFirst(drawResult(result, actOf, language, words)));
+    const names = drawResult(result, actOf, language, words);
+    announceView(now, () => words.resultFirst(names));
   }
   timer.run(words);
 }

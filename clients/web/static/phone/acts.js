@@ -9,7 +9,7 @@ const HUES = 6;
 
 /** The photo, its place kept while it loads; a letter where there is none. Decorative: the name stands beside it. */
 export function face(act, name, { lazy = true, size = 64 } = {}) {
-  const frame = el("span", { class: "face", "data-hue": String(hueOf(act.id ?? "")), "data-letter": monogram(name) });
+  const frame = el("span", { class: "face", "aria-hidden": "true", "data-hue": String(hueOf(act.id ?? "")), "data-letter": monogram(name) });
   const src = act.photoUrl ? photoAddress(act.photoUrl) : "";
   if (!src) return frame;
   const image = el("img", { alt: "", decoding: "async", draggable: false, width: size, height: size, loading: lazy ? "lazy" : "eager" });
@@ -39,7 +39,7 @@ class Row {
     this.mine = el("span", { class: "mine-here" });
     this.note = el("p", { class: "note", hidden: true });
     this.item = el("li", { class: "act" },
-      el("div", { class: "picture" }, face(act, name, { lazy }), el("span", { class: "number tabular" }, String(act.number))),
+      el("div", { class: "picture", "aria-hidden": "true" }, face(act, name, { lazy }), el("span", { class: "number tabular" }, String(act.number))),
       el("div", { class: "who" },
         nameIn("p", "act-name", name),
         other ? nameIn("p", "act-other", other) : null,
