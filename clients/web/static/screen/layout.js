@@ -19,8 +19,6 @@ export const LAYOUTS = Object.keys(AREAS);
 
 /** More rows than this are not drawn: at eight seconds a page nobody would wait for them. */
 export const MOST = 200;
-/** Between two pages, so that the neighbour does not peep in. */
-const GUTTER = 48;
 
 /** How so many rows are drawn in a full picture: nothing is smaller than 26 px of 1080. Without figures a row is short. */
 function full(count, counted) {
@@ -46,9 +44,8 @@ function grid(count, layout, counted) {
  * @property {number} height of a cell
  * @property {number} perPage
  * @property {number} pages at least 1
- * @property {number} stride what one page is to the right of the one before it
- * @property {(place: number) => {x: number, y: number, page: number}} at where the cell of a place stands in the area; places count from 0,
- *   down each column, then to the right, then on the next page
+ * @property {(place: number) => {x: number, y: number}} at where a place of a page stands in the area; places count from 0, down each
+ *   column, then to the right
  */
 
 /**
@@ -64,12 +61,6 @@ export function arrange(count, layout = "full", counted = true) {
   const width = (area.width - between * (columns - 1)) / columns;
   const height = Math.min(tallest, (area.height - gap * (lines - 1)) / lines);
   const perPage = columns * lines;
-  const stride = area.width + GUTTER;
-  const at = (place) => {
-    const page = Math.floor(place / perPage);
-    const on = place % perPage;
-    const column = Math.floor(on / lines);
-    return { x: page * stride + column * (width + between), y: (on % lines) * (height + gap), page };
-  };
-  return { kind, area, width, height, perPage, pages: Math.max(1, Math.ceil(count / perPage)), stride, at };
+  const at = (place) => ({ x: Math.floor(place / lines) * (width + between), y: (place % lines) * (height + gap) });
+  return { kind, area, width, height, perPage, pages: Math.max(1, Math.ceil(count / perPage)), at };
 }

@@ -33,9 +33,10 @@ export function plan(results, most = PLACES) {
 /** How long it takes from one step to the next: a long breath before the winner. */
 export const waitBefore = (step, { pace = PACE_MS, hold = HOLD_MS } = {}) => (step?.kind === "winner" ? hold : pace);
 
-/** Goes through a plan: by itself, or one step for each `next()`. */
+/** Goes through a plan: by itself while it is on air, or one step for each `next()`. */
 export class Reveal {
   #timer = null;
+  #onAir = false;
   #way;
 
   /**
@@ -51,6 +52,12 @@ export class Reveal {
     /** How many steps are told. */
     this.told = 0;
     this.#way = way;
+  }
+
+  /** Off air nothing goes on by itself: a result is told to those who see it. */
+  set onAir(onAir) {
+    if (onAir === this.#onAir) return;
+    this.#onAir = onAir;
     this.#goOn();
   }
 
@@ -90,7 +97,7 @@ export class Reveal {
 
   #goOn() {
     clearTimeout(this.#timer);
-    if (this.#way.director || this.done) return;
+    if (!this.#onAir || this.#way.director || this.done) return;
     this.#timer = setTimeout(() => this.next(), waitBefore(this.steps[this.told], this.#way));
   }
 }

@@ -7,6 +7,9 @@ import { inRow } from "./figures.js";
 import { arrange } from "./layout.js";
 import { wordsOf } from "./words.js";
 
+/** Views that show the rows. */
+const LISTS = new Set(["waiting", "open", "closed", "reveal"]);
+
 /**
  * @typedef {object} Snapshot
  * @property {import("./view.js").View} view
@@ -32,7 +35,7 @@ export class Scene {
   #subtitle = el("p", { class: "heading-subtitle" });
   #pages = el("p", { class: "heading-pages tabular" });
   #heading = el("div", { class: "heading" }, this.#title, this.#subtitle, this.#pages);
-  #rows = el("div", { class: "rows" });
+  #rows = el("ol", { class: "rows" });
   #mark = el("p", { class: "rehearsal", "data-testid": "rehearsal" });
   #titleCard = new TitleCard();
   #actCard = new ActCard();
@@ -60,7 +63,7 @@ export class Scene {
     classList.toggle("safe-areas", look.safe);
     classList.toggle("last", view === "open" && now.time.seconds !== null && now.time.seconds > 0 && now.time.seconds <= 10);
     const whole = look.layout === "full";
-    const listed = view === "open" || view === "closed" || view === "reveal" || (view === "final" && !whole);
+    const listed = LISTS.has(view) || (view === "final" && !whole);
     this.#on(this.#titleCard.element, view === "title" && whole);
     this.#on(this.#actCard.element, view === "act" && look.layout !== "side");
     this.#on(this.#ranking, listed);
@@ -117,9 +120,8 @@ export class Scene {
     setText(this.#subtitle, look.subtitle);
     const arrangement = arrange(rows.length, look.layout, counted);
     this.pages = arrangement.pages;
-    this.#board.show(rows, arrangement, { counted, still });
     const page = now.turn % arrangement.pages;
-    this.#board.turn(page, arrangement);
+    this.#board.show(rows, arrangement, { page, counted, still });
     this.#pages.hidden = arrangement.pages < 2;
     const first = page * arrangement.perPage;
     setText(this.#pages, `${first + 1}–${Math.min(rows.length, first + arrangement.perPage)} ${this.#words.of} ${rows.length}`);
@@ -133,7 +135,8 @@ export class Scene {
     const outcome = view === "reveal" || view === "final";
     const won = view === "final" && Number(total) > 0;
     const result = !won ? words.result : now.final.winners.length > 1 ? words.winners : words.winner;
-    this.#column.state({ state: outcome ? result : open ? words.open : words.closed, live: open });
+    const voting = { waiting: words.soon, open: words.open }[view] ?? words.closed;
+    this.#column.state({ state: outcome ? result : voting, live: open });
     this.#column.time({ ...(open ? time : { seconds: null, share: null, next: null }), words: this.#timeWords(now), waits: view === "closed", still });
     this.#column.total({ count: total, word: open ? words.votesSoFar : words.votesReceived, still });
     this.#column.hero(this.#hero(now));
@@ -142,6 +145,7 @@ export class Scene {
   #timeWords({ view, reveal, voting, final, total }) {
     const words = this.#words;
     if (view === "final") return final && Number(total) > 0 ? final.winners.map((row) => row.name).join(" & ") : words.noVotes;
+    if (view === "waiting") return "";
     if (view !== "reveal") return voting === "CLOSED" ? words.follows : words.counting;
     if (reveal?.holding) return words.winnerNext;
     if (reveal?.step?.kind === "place") return `${words.place} ${reveal.step.rank}`;
@@ -153,7 +157,7 @@ export class Scene {
     const words = this.#words;
     if (view === "reveal") return this.#heroOfReveal(reveal);
     if (view === "final") return final ? { word: "", rows: final.winners, line: final.winners[0] ? percent(final.winners[0].share) : "" } : null;
-    if (view !== "open") return null;
+    if (view !== "open" && view !== "waiting") return null;
     if (act) return { word: words.onStage, rows: [act.row], line: act.song };
     const ahead = counted && Number(total) > 0 ? rows.filter((row) => row.rank === 1) : [];
     if (ahead.length && ahead.length <= 4) {

@@ -6,18 +6,14 @@
  * When the link is gone it keeps what it shows and says nothing of it; the time goes on by the local clock.
  */
 import { EMPTY } from "../sdk/show.js";
-import { el, titles } from "../page.js";
+import { el } from "../page.js";
 import { loadFonts } from "./fonts.js";
-import { HEIGHT, LAYOUTS, MOST, WIDTH } from "./layout.js";
-import { HOLD_MS, PACE_MS, PLACES, Reveal, plan } from "./reveal.js";
+import { HEIGHT, WIDTH } from "./layout.js";
+import { Programme, yes } from "./programme.js";
 import { Scene } from "./scene.js";
-import { Figures, mayShowCounts, rowOf, standing } from "./standing.js";
-import { viewOf } from "./view.js";
 
 /** A page of rows stands for so long, and a face that has its turn. */
 const TURN_MS = 8000;
-/** A release that is older than this when it comes is over: who comes late gets the outcome at once. */
-const LATE_MS = 15_000;
 const FADE_MS = 450;
 
 const STYLES = ["stage", "board", "cards"].map((name) => new URL(`./${name}.css`, import.meta.url).href);
@@ -42,9 +38,6 @@ const STYLES = ["stage", "board", "cards"].map((name) => new URL(`./${name}.css`
  * @property {number | string} [places] so many of the best are told one by one
  */
 
-const yes = (value) => value === true || value === "1" || value === "true";
-const number = (value, otherwise) => (value !== "" && value !== null && Number.isFinite(Number(value)) ? Number(value) : otherwise);
-
 /** Nothing is painted before `play()`. The client stays the caller's, who connects and closes it. */
 export class Stage {
   #root;
@@ -54,18 +47,13 @@ export class Stage {
   #off = [];
   #data = {};
   #scene = new Scene();
-  #figures = new Figures();
+  #programme = new Programme(() => this.#changed());
   #playing = false;
   #frame = 0;
-  #fading = 0;
+  /** Counts `play()` and `stop()`: the last one holds. */
+  #takes = 0;
   #turning = null;
   #turn = 0;
-  #reveal = null;
-  /** The result that the reveal tells. */
-  #result = null;
-  /** The window that was on before its result: a page that opens later has not waited for it. */
-  #witnessed = null;
-  #released = null;
   #motion = matchMedia("(prefers-reduced-motion: reduce)");
 
   /**
@@ -91,22 +79,22 @@ export class Stage {
 
   /** Comes on. Resolves when it is painted. */
   async play() {
+    this.#takes += 1;
     await this.ready;
-    clearTimeout(this.#fading);
-    this.#playing = true;
+    this.#playing = this.#programme.onAir = true;
     this.#scene.element.hidden = false;
     this.#draw();
     await new Promise((resolve) => requestAnimationFrame(resolve));
     this.#scene.element.classList.add("played");
   }
 
-  /** Goes off. Resolves when nothing is painted any more. */
+  /** Goes off. Resolves when nothing is painted any more, or somebody has called `play()` meanwhile. */
   async stop() {
+    const take = (this.#takes += 1);
+    this.#programme.onAir = false;
     this.#scene.element.classList.remove("played");
-    await new Promise((resolve) => {
-      clearTimeout(this.#fading);
-      this.#fading = setTimeout(resolve, this.#still ? 0 : FADE_MS);
-    });
+    await new Promise((resolve) => setTimeout(resolve, this.#still ? 0 : FADE_MS));
+    if (take !== this.#takes) return;
     this.#playing = false;
     this.#scene.element.hidden = true;
   }
@@ -116,7 +104,7 @@ export class Stage {
    * @returns {boolean} whether there was one
    */
   next() {
-    if (this.#reveal && !this.#reveal.done) return this.#reveal.next();
+    if (this.#programme.next()) return true;
     if (this.#scene.pages < 2) return false;
     this.#startTurning();
     this.#turned();
@@ -125,7 +113,7 @@ export class Stage {
 
   /** How many steps `next()` still has in the result that is being told; 0 when none is. */
   get stepsLeft() {
-    return this.#reveal ? this.#reveal.steps.length - this.#reveal.told : 0;
+    return this.#programme.stepsLeft;
   }
 
   /** @param {Data} data what is given replaces what was */
@@ -142,9 +130,8 @@ export class Stage {
     this.#playing = false;
     for (const off of this.#off) off();
     cancelAnimationFrame(this.#frame);
-    clearTimeout(this.#fading);
     clearInterval(this.#turning);
-    this.#reveal?.end();
+    this.#programme.end();
     this.#scene.end();
     this.#size.disconnect();
     for (const element of [...this.#links, this.#scene.element]) element.remove();
@@ -162,7 +149,7 @@ export class Stage {
       this.#client.on("change", changed),
       this.#client.on("second", changed),
       this.#client.on("message", ({ type, timestamp }) => {
-        if (type === "RESULTS_READY") this.#released = Date.parse(timestamp);
+        if (type === "RESULTS_READY") this.#programme.released(Date.parse(timestamp));
       }),
     );
   }
@@ -185,15 +172,13 @@ export class Stage {
 
   /** Many messages may come between two frames; they are drawn once. */
   #changed() {
-    this.#follow();
+    this.#programme.follow(this.#state, this.#data, this.#client?.clock?.now());
     if (!this.#playing || this.#frame) return;
     this.#frame = requestAnimationFrame(() => {
       this.#frame = 0;
       if (this.#playing) this.#draw();
     });
   }
-
-  // --- what it knows --------------------------------------------------------------------------------------------
 
   get #state() {
     return this.#client?.state ?? EMPTY;
@@ -204,133 +189,9 @@ export class Stage {
     return motion === "none" || (motion !== "full" && this.#motion.matches);
   }
 
-  get #contestants() {
-    const { window, contestants } = this.#state;
-    return window?.contestants?.length ? window.contestants : contestants;
-  }
-
-  /** Boards are taken up as they come, on air or not; a result begins to be told. */
-  #follow() {
-    const { window, board, result, resultsReleased } = this.#state;
-    this.#figures.take(window?.windowId ?? null, mayShowCounts(this.#state) ? board : null);
-    if (window && !result && !resultsReleased) this.#witnessed = window.windowId;
-    if (result === this.#result) return;
-    const again = result && this.#result?.windowId === result.windowId;
-    const done = again && this.#reveal.done;
-    this.#result = result;
-    if (again && JSON.stringify(plan(result.results, this.#places)) === JSON.stringify(this.#reveal.steps)) return;
-    this.#reveal?.end();
-    this.#reveal = result ? this.#tell(result) : null;
-    if (done || (result && !again && this.#isLate(result))) this.#reveal.finish();
-  }
-
-  get #places() {
-    return Math.max(1, number(this.#data.places, PLACES));
-  }
-
-  #tell(result) {
-    return new Reveal(plan(result.results, this.#places), {
-      changed: () => this.#changed(),
-      director: yes(this.#data.director),
-      pace: number(this.#data.pace, PACE_MS / 1000) * 1000,
-      hold: number(this.#data.hold, HOLD_MS / 1000) * 1000,
-    });
-  }
-
-  #isLate({ windowId }) {
-    if (this.#witnessed !== windowId) return true;
-    const now = this.#client?.clock?.now();
-    return !yes(this.#data.director) && this.#released !== null && now !== undefined && now - this.#released > LATE_MS;
-  }
-
-  // --- what it draws --------------------------------------------------------------------------------------------
-
   #draw() {
-    this.#scene.show(this.#snapshot());
-  }
-
-  #snapshot() {
-    const state = this.#state;
-    const client = this.#client;
-    const act = this.#act();
-    const view = viewOf({
-      state, remainingMs: client?.remainingMs ?? null, act: act !== null, releasedMs: this.#released, told: this.#reveal?.done ?? false,
-      wanted: this.#data.view,
-    });
-    const counted = this.#figures.known && mayShowCounts(state);
-    return {
-      view,
-      look: this.#look(),
-      still: this.#still,
-      rehearsal: Boolean(state.show?.rehearsal ?? state.window?.rehearsal),
-      voting: state.voting,
-      time: this.#time(),
-      total: counted ? this.#figures.total : (state.window?.visibility ?? "public") === "public" && state.window ? 0 : null,
-      act,
-      turn: this.#turn,
-      counted,
-      lineUp: this.#contestants.map((contestant) => rowOf(contestant, undefined)),
-      ...this.#ranking(view, counted),
-    };
-  }
-
-  #look() {
-    const known = titles(this.#state.show);
-    const { title, subtitle, layout, lang, safe } = this.#data;
-    return {
-      title: title || known.show,
-      subtitle: subtitle || known.episode,
-      layout: LAYOUTS.includes(layout) ? layout : "full",
-      lang: lang || "en",
-      safe: yes(safe),
-    };
-  }
-
-  #time() {
     const { seconds = null, share = null, remainingMs = null } = this.#client ?? {};
-    return { seconds, share, next: remainingMs ? (share * Math.max(0, remainingMs - 1000)) / remainingMs : share };
-  }
-
-  #act() {
-    const { performance } = this.#state;
-    const contestant = performance && this.#contestants.find(({ id }) => id === performance.contestantId);
-    if (!contestant) return null;
-    return { row: rowOf(contestant, undefined), song: performance.songName ? `“${performance.songName}”` : contestant.hometown ?? "" };
-  }
-
-  #ranking(view, counted) {
-    if (!this.#result || (view !== "reveal" && view !== "final")) {
-      const rows = standing(this.#contestants, this.#figures, MOST);
-      return { rows: counted ? rows : rows.map((row) => ({ ...row, rank: 0 })), reveal: null, final: null };
-    }
-    const byId = new Map(this.#contestants.map((contestant) => [contestant.id, contestant]));
-    const rows = this.#result.results.map((row) => ({ ...rowOf(byId.get(row.contestantId), row), final: true }));
-    return {
-      counted: true,
-      rows: view === "final" ? rows.slice(0, MOST) : this.#told(rows),
-      reveal: this.#reveal && {
-        step: this.#reveal.now,
-        rows: (this.#reveal.now?.places ?? []).map((place) => rows[place]),
-        holding: this.#reveal.holding,
-      },
-      final: {
-        winners: rows.filter((row) => row.rank === 1),
-        others: rows.filter((row) => row.rank > 1),
-        total: this.#result.totalVotes,
-        certified: this.#result.certified,
-      },
-    };
-  }
-
-  /** What of the result is told by now. Of the others nothing but their places is in the picture, nor behind it. */
-  #told(rows) {
-    const { steps, told, now } = this.#reveal;
-    if (now?.kind === "rest") return now.places.slice(0, MOST).map((place) => rows[place]);
-    const shown = new Set(steps.slice(0, told).flatMap((step) => step.places));
-    const rest = steps[0]?.kind === "rest" ? steps[0].places[0] : rows.length;
-    return rows.slice(0, Math.min(rest, MOST)).map((row, place) => {
-      const key = `place-${place}`;
-      return shown.has(place) ? { ...row, key } : { ...rowOf(undefined, undefined), key, id: key, rank: place + 1, told: false };
-    });
+    const how = { still: this.#still, turn: this.#turn };
+    this.#scene.show(this.#programme.snapshot(this.#state, this.#data, { seconds, share, remainingMs }, how));
   }
 }

@@ -58,7 +58,7 @@ export class Figures {
  * @param {object | undefined} figures of a board
  * @returns {Row}
  */
-export function rowOf(contestant, figures) {
+export function rowOf(contestant = undefined, figures = undefined) {
   const khmer = nameOf(contestant?.khmerName);
   const number = String(contestant?.number ?? "");
   return {

@@ -1,7 +1,7 @@
 /** Which picture is on air. Pure. */
 
 /**
- * @typedef {"title" | "act" | "open" | "closed" | "reveal" | "final"} View
+ * @typedef {"title" | "act" | "waiting" | "open" | "closed" | "reveal" | "final"} View
  */
 
 /**
@@ -16,7 +16,7 @@
  */
 export function viewOf({ state, remainingMs, act, releasedMs, told, wanted = "auto" }) {
   const { voting, window, result, performance } = state;
-  const ranking = voting === "OPEN" && remainingMs !== 0 ? "open" : "closed";
+  const ranking = voting === "IDLE" ? "waiting" : voting === "OPEN" && remainingMs !== 0 ? "open" : "closed";
   const outcome = told ? "final" : "reveal";
   if (wanted === "title") return "title";
   if (wanted === "act" && act) return "act";
