@@ -90,8 +90,9 @@ export interface ShowState {
   readonly voting: "IDLE" | "OPEN" | "CLOSING" | "CLOSED";
   /** The last voting window. */
   readonly window: VotingWindow | null;
-  /** The line-up. */
+  /** The line-up: the first two hundred of `contestantCount`. */
   readonly contestants: Contestant[];
+  readonly contestantCount: number;
   readonly revision: number;
   /** The node is cut off from an engine: what is shown may be old. */
   readonly degraded: boolean;
@@ -289,8 +290,39 @@ export function closeWords(code: number, reason?: string): string;
 /** Plain words for a viewer; unknown codes fall back on the server's own message. */
 export function plainWords(error: { code: string; message?: string }): string;
 
+export interface ContestantQuery {
+  /** Two letters or more, Latin or Khmer. */
+  search?: string;
+  category?: string;
+  sort?: "popular" | "name" | "number";
+  /** `nextCursor` of the page before. */
+  cursor?: string;
+  page?: number;
+  /** At most 100. */
+  limit?: number;
+}
+
+/** Figures are null while none are public. */
+export interface ContestantPage {
+  event: number;
+  contestants: (Contestant & {
+    voteCount: number | null;
+    formattedCount: string | null;
+    percentage: number | null;
+    rank: number | null;
+    change: number | null;
+    trend: string | null;
+  })[];
+  total: number;
+  limit: number;
+  nextCursor: string | null;
+  totalVotes: number | null;
+  countedAt: string | null;
+}
+
 export interface Options {
   WebSocket?: new (url: string) => WebSocket;
+  fetch?: typeof fetch;
   /** Unix milliseconds, steady. */
   now?: () => number;
   random?: () => number;
@@ -367,6 +399,8 @@ export class BroadcastSync {
       cueId?: string;
     },
   ): Promise<CueAck>;
+  /** Who stands in the show on air, by page, over HTTP; rejects with Refusal. */
+  contestants(query?: ContestantQuery): Promise<ContestantPage>;
   requestUpdate(): void;
   syncClock(): void;
 }

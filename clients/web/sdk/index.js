@@ -30,6 +30,7 @@
  * docs/sdk.md has the behaviours one by one, beside those of the Python SDK.
  */
 import { ServerClock } from "./clock.js";
+import { contestantsOf } from "./contestants.js";
 import { Link } from "./link.js";
 import { Refusal } from "./refusal.js";
 import { Requests } from "./requests.js";
@@ -88,6 +89,7 @@ export class BroadcastSync {
   /**
    * @param {object} [options] everything here has a default; tests give their own socket, time and chance
    * @param {typeof WebSocket} [options.WebSocket]
+   * @param {typeof fetch} [options.fetch] what `contestants` asks with
    * @param {() => number} [options.now] Unix milliseconds, steady
    * @param {() => number} [options.random]
    * @param {typeof setTimeout} [options.setTimeout]
@@ -104,6 +106,7 @@ export class BroadcastSync {
   constructor(options = {}) {
     const o = {
       WebSocket: globalThis.WebSocket,
+      fetch: (...request) => fetch(...request),
       random: Math.random,
       setTimeout: (fn, ms) => setTimeout(fn, ms),
       clearTimeout: (timer) => clearTimeout(timer),
@@ -123,6 +126,7 @@ export class BroadcastSync {
     this._newId = o.newId;
     this._cueMs = o.cueMs;
     this._keep = o.keep;
+    this._fetch = o.fetch;
     const time = { random: o.random, setTimeout: o.setTimeout, clearTimeout: o.clearTimeout };
 
     /** The server's time on this machine. */
@@ -227,6 +231,7 @@ export class BroadcastSync {
     this._subscriptions.lost();
     this._tokens.use(token, refreshToken);
     this._subscriptions.channels = channels;
+    this._url = url;
     this._link.connect(url);
   }
 
@@ -284,6 +289,17 @@ export class BroadcastSync {
       if (value !== undefined) message[key] = value;
     }
     return this._cues.add(cueId, message, this.clock.now() + this._cueMs);
+  }
+
+  /**
+   * Who stands in the show on air, by page, over HTTP: where there are more than `state.contestants` lists, or some are
+   * searched for.
+   * @param {{search?: string, category?: string, sort?: "popular" | "name" | "number", cursor?: string, limit?: number}} [query]
+   *   `search`: two letters or more, Latin or Khmer; `cursor`: `nextCursor` of the page before; `limit`: at most 100
+   * @returns {Promise<{contestants: object[], total: number, nextCursor: string | null}>} rejects with Refusal
+   */
+  contestants(query = {}) {
+    return contestantsOf(this._fetch, this._url, this.state.show?.event, query);
   }
 
   /** Asks for the current state and board. */

@@ -9,7 +9,8 @@
  * @property {{contestantId: string, songName: string, startedAt: string} | null} performance
  * @property {"IDLE" | "OPEN" | "CLOSING" | "CLOSED"} voting
  * @property {object | null} window the last voting window, with windowId, closesAt, hardClosesAt, rules, contestants
- * @property {object[]} contestants the line-up
+ * @property {object[]} contestants the line-up: the first two hundred of `contestantCount`
+ * @property {number} contestantCount
  * @property {number} revision
  * @property {boolean} degraded the node is cut off from an engine: what is shown may be old
  * @property {boolean} resultsReleased
@@ -27,6 +28,7 @@ export const EMPTY = Object.freeze({
   voting: "IDLE",
   window: null,
   contestants: [],
+  contestantCount: 0,
   revision: 0,
   degraded: false,
   resultsReleased: false,
@@ -57,6 +59,7 @@ function stateUpdate(state, data) {
     contestants: data.contestants ?? data.window?.contestants ?? state.contestants,
     ...withWindow(state, data.window),
   };
+  next.contestantCount = data.contestantCount ?? next.contestants.length;
   if (!sameEpisode(state.show, data.show)) {
     next.board = null;
     if (state.show) next.remaining = null;
@@ -65,11 +68,25 @@ function stateUpdate(state, data) {
   return next;
 }
 
-/** The full board's names and photos stay; only the numbers of the lean form are newer. */
-function leanUpdate(state, data) {
-  const known = new Map((state.board?.results ?? []).map((row) => [row.contestantId, row]));
-  const results = data.results.map((row) => ({ ...known.get(row.contestantId), ...row }));
-  return { ...state, board: { results, totalVotes: data.totalVotes } };
+/**
+ * A board of more than a hundred comes in parts: what a part does not say stays as it was, so that all rows are right
+ * within a minute. Names and photos come with the best; of the others the line-up has them, as far as it is listed.
+ */
+function mergedRows(state, rows) {
+  const before = state.board?.results ?? [];
+  const known = new Map(before.map((row) => [row.contestantId, row]));
+  const newer = rows.map((row) => ({ ...(known.get(row.contestantId) ?? named(state, row.contestantId)), ...row }));
+  for (const row of rows) known.delete(row.contestantId);
+  return known.size ? [...newer, ...known.values()].sort((a, b) => a.rank - b.rank) : newer;
+}
+
+function named(state, id) {
+  const person = state.contestants.find((contestant) => contestant.id === id);
+  return person && { contestantName: person.name, contestantPhoto: person.photoUrl };
+}
+
+function boardUpdate(state, data) {
+  return { ...state, board: { ...data, results: mergedRows(state, data.results) } };
 }
 
 /**
@@ -92,9 +109,8 @@ export function next(state, { type, data }) {
       if (state.window && state.window.windowId !== data.windowId) return state;
       return { ...state, voting: state.voting === "CLOSED" ? "CLOSED" : "CLOSING" };
     case "LIVE_RESULTS":
-      return { ...state, board: data };
     case "VOTE_UPDATE":
-      return leanUpdate(state, data);
+      return boardUpdate(state, data);
     case "RESULTS_READY":
       // a replay tells of a result that the next window has put aside
       if (data.windowId !== state.window?.windowId && (state.voting === "OPEN" || state.voting === "CLOSING")) return state;
