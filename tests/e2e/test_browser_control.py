@@ -212,7 +212,10 @@ async def test_twelve_presses_in_a_second_are_one_cue(browser: Browser, start_se
     }""")
     await expect(close).to_have_attribute("data-guard", "ready")
     await expect(page.get_by_test_id("state")).to_have_text("Lines open")
-    await shot(page, "control-portrait")
+    question = close.locator(".name")
+    asked = await question.inner_text()
+    await expect(question).not_to_have_text(asked)  # by how much it is early is told second by second
+    await expect(question).to_contain_text("early?")
     await close.tap()
     await expect(logged(page, "Close lines")).to_have_count(1)
     assert await logged(page, "Extend").count() == 1
@@ -307,7 +310,7 @@ async def test_what_one_desk_asks_another_confirms(browser: Browser, start_serve
     server = start_server()
     server.cue("SHOW_START", {"showId": "demo", "episode": 1, "rehearsal": True})
     server.cue("VOTING_OPEN", {"duration": 60})
-    mira, jonas = await console_of(browser, server), await console_of(browser, server, who="jonas", size=WIDE)
+    mira, jonas = await console_of(browser, server), await console_of(browser, server, who="jonas", size=PORTRAIT)
     await expect(mira.get_by_test_id("rehearsal-mark")).to_be_visible()
     await mira.get_by_test_id("extend").fill("600")
     await keys(mira, "Escape", "x")
@@ -319,7 +322,7 @@ async def test_what_one_desk_asks_another_confirms(browser: Browser, start_serve
     await expect(asked).to_contain_text("mira1")
     await expect(asked.locator(".togo")).to_have_text(re.compile(r"^(0:[0-5]\d|1:00) left$"))
     await expect(mira.get_by_test_id("cue-VOTING_EXTEND")).to_contain_text("Asked")
-    await shot(jonas, "control-wide")
+    await shot(jonas, "control-portrait")
     assert await findings(jonas) == []
     await confirm(jonas, "Extend by 10:00")
     await expect(mira.get_by_test_id("countdown")).to_have_text(re.compile(r"^1\d:\d\d$"))
@@ -334,7 +337,7 @@ async def test_a_window_with_an_audience_from_its_timecode_to_its_result(
     server, line = start_server(), SlowLine()
     server.cue("SHOW_START", {"showId": "demo", "episode": 1})
     mira = await console_of(browser, server, line=line)
-    jonas = await console_of(browser, server, who="jonas", size=SMALL)
+    jonas = await console_of(browser, server, who="jonas", size=WIDE)
     await keys(mira, "t", "Escape")
     await mira.get_by_test_id("seldom-open").click()
     await mira.get_by_test_id("timecode-label").fill("20:14:00:00")
@@ -375,6 +378,9 @@ async def test_a_window_with_an_audience_from_its_timecode_to_its_result(
     await mira.get_by_test_id("void-reason").fill("robots")
     await mira.get_by_test_id("cue-VOID").focus()
     await ask(mira, "Enter", "VOID")
+    await expect(jonas.get_by_test_id("requests")).to_contain_text("mira1")
+    await shot(jonas, "control-wide")
+    assert await findings(jonas) == []
     await confirm(jonas, "Void all of 2 voters: robots")
     await expect(total).to_have_text("114")
 

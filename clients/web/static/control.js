@@ -82,6 +82,7 @@ function renderTime() {
   const open = seconds !== null;
   setText(byId("countdown"), clockText(seconds ?? 0));
   byId("countdown").classList.toggle("idle", !open);
+  byId("countdown").classList.toggle("hours", seconds >= 3600);
   byId("drain").style.transform = `scaleX(${open ? show.share : 0})`;
   document.querySelector(".now").classList.toggle("last", open && seconds > 0 && seconds <= LAST_SECONDS);
 }

@@ -2,7 +2,7 @@
 import { byId, el } from "../page.js";
 import { buttonName, CUES, onlyAsks, question } from "./cues.js";
 import { dataOf, firstField } from "./fields.js";
-import { cueButton, tell } from "./guard.js";
+import { AGAIN, cueButton, tell } from "./guard.js";
 import { toGo } from "./words.js";
 
 /** The shelf of what is seldom given lies over the lists, so that no cue button moves; closed, it gives the focus back. */
@@ -26,6 +26,8 @@ export class Desk {
     this._sender = sender;
     this._say = say;
     this._season = null;
+    /** What the cue would carry whose guard is up. */
+    this._lifted = {};
     /** @type {Map<string, HTMLButtonElement>} */
     this._buttons = new Map();
   }
@@ -58,6 +60,7 @@ export class Desk {
     if (data === null) return this._incomplete(event);
     const ask = CUES[event].guarded ? question(event, { ...this._about, data }) : null;
     const busy = this._sender.waits(event);
+    this._lifted = data;
     this._guards.press(button, { name: event, ask, busy, take: () => this._sender.give(event, data) });
   }
 
@@ -70,8 +73,16 @@ export class Desk {
       button.hidden = !fits;
       button.disabled = !live;
       button.setAttribute("aria-busy", String(this._sender.waits(event)));
-      if (this._guards.button !== button) tell(button, buttonName(event, this._about), this._sub(event));
+      if (this._guards.button === button) this._askAgain(button, event);
+      else tell(button, buttonName(event, this._about), this._sub(event));
     }
+  }
+
+  /** The question goes with the time; a guard that would now ask something else falls, since nobody has meant that. */
+  _askAgain(button, event) {
+    const asks = question(event, { ...this._about, data: this._lifted });
+    if (event === "VOTING_CLOSE") tell(button, asks, AGAIN);
+    else if (asks !== button.querySelector(".name").textContent) this._guards.drop();
   }
 
   /** What decides about a cue's words. */

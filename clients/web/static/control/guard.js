@@ -2,6 +2,9 @@
 import { el, setText } from "../page.js";
 import { GUARD_MS, HAMMER_MS } from "./press.js";
 
+/** What a button with its guard up says below its question. */
+export const AGAIN = "Press again";
+
 /** A button of two lines, and the key that does the same. */
 export function cueButton({ key = "", ...props }, name) {
   const button = el("button", { type: "button", ...props },
@@ -59,8 +62,8 @@ export class Guards {
 
   _raise(button, ask) {
     this.button = button;
-    tell(button, ask, "Press again");
-    this._say(`${ask} Press again.`);
+    tell(button, ask, AGAIN);
+    this._say(`${ask} ${AGAIN}.`);
     this._fuse = setTimeout(() => this.drop(), GUARD_MS);
     this._hold();
   }
