@@ -10,36 +10,6 @@ const RESULTS = new URL("/voting/results", import.meta.url).href.replace(/^http/
 /** A style sheet that does not come holds nothing back for longer; an element outside a document never gets one. */
 const READY_MS = 2000;
 
-/** A shadow root's own `@font-face` is ignored by browsers: the page that the graphic is in has to know the fonts. */
-const FONTS = [
-  ["Archivo", "archivo.woff2", { weight: "100 900", stretch: "62% 125%" }],
-  ["Kantumruy Pro", "kantumruy-pro-khmer.woff2", { weight: "100 700" }],
-];
-
-let lent = false;
-function lendFonts() {
-  if (lent) return;
-  lent = true;
-  for (const [family, file, descriptors] of FONTS) {
-    const url = new URL(`../fonts/${file}`, import.meta.url).href;
-    document.fonts.add(new FontFace(family, `url(${JSON.stringify(url)})`, { display: "swap", ...descriptors }));
-  }
-}
-
-const FLAGS = new Set(["director", "transparent"]);
-const TEXTS = new Set(["title", "subtitle"]);
-
-/** As the stage takes it: hosts send everything as text, and an empty field for what the show itself is to say. */
-function forStage(data) {
-  const clean = {};
-  for (const [name, value] of Object.entries(data)) {
-    if (FLAGS.has(name)) clean[name] = value === true || value === "1" || value === "true";
-    else if (value !== "" && value !== null && value !== undefined) clean[name] = value;
-    else if (TEXTS.has(name)) clean[name] = null;
-  }
-  return clean;
-}
-
 export class Graphic {
   #client = new BroadcastSync({ backoff: { base: 300, cap: 4000 }, heartbeatMs: 3000, silenceMs: 6000 });
   #stage;
@@ -49,14 +19,11 @@ export class Graphic {
    * Connects, and paints nothing before `play`. Without a connection it goes on showing what it last had, and says
    * nothing of the trouble.
    * @param {ShadowRoot} root its host has a size
-   * @param {Record<string, unknown>} data `title`, `subtitle`, `token`, `theme`, ...: as for `Stage.update`, as text
+   * @param {import("../screen/stage.js").Data} data keyed, and with a director, unless it says otherwise
    */
-  constructor(root, data) {
-    lendFonts();
-    const { token = null, ...rest } = forStage(data);
-    this.#stage = new Stage(root, { transparent: true, ...rest, client: this.#client });
-    this.#stage.update(rest);
-    this.#client.connect(RESULTS, { token, channels: ["show", "results"] });
+  constructor(root, { token, ...data }) {
+    this.#stage = new Stage(root, { transparent: true, director: true, ...data, client: this.#client });
+    this.#client.connect(RESULTS, { token: token || null, channels: ["show", "results"] });
   }
 
   /** Comes on, if it is not. Resolves when it is painted, or after two seconds. */
@@ -78,9 +45,9 @@ export class Graphic {
     return this.#onAir && this.#stage.next() === true;
   }
 
-  /** @param {Record<string, unknown>} data what is given replaces what was */
+  /** @param {import("../screen/stage.js").Data} data what is given replaces what was */
   update(data) {
-    this.#stage.update(forStage(data));
+    this.#stage.update(data);
   }
 
   /** Ends the connection and empties the root. */
