@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import json
 import shutil
+import zlib
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -52,10 +53,12 @@ class Show:
         """A voting window of a test's own; when left it is closed, and its votes are counted."""
         await self.cue("VOTING_OPEN", {"duration": 600, "ruleset": "unlimited", **fields})
         window = Window(await self.voter(), self)
-        yield window
-        if not window.closed:
-            await window.close()
-        await window.voter.close()
+        try:
+            yield window
+        finally:
+            if not window.closed:
+                await window.close()
+            await window.voter.close()
 
     async def cue(self, event: str, data: dict[str, object] | None = None) -> dict[str, Any]:
         # two of a kind in one second are two
@@ -114,6 +117,19 @@ async def page(one_browser: Browser) -> AsyncIterator[Page]:
     assert thrown == []
 
 
+async def alpha(page: Page, x: int, y: int) -> int:
+    """How opaque the picture is there, 0 to 255, as a mixer that keys it would have it."""
+    png = await page.screenshot(omit_background=True, clip={"x": x, "y": y, "width": 1, "height": 1})
+    if png[25] != 6:  # the colour type: without an alpha channel
+        return 255
+    data, at = b"", 8
+    while at < len(png):
+        length = int.from_bytes(png[at : at + 4], "big")
+        data += png[at + 8 : at + 8 + length] if png[at + 4 : at + 8] == b"IDAT" else b""
+        at += length + 12
+    return zlib.decompress(data)[4]
+
+
 def on(page: Page | FrameLocator, part: str) -> Any:
     return page.get_by_test_id(part)
 
@@ -168,6 +184,7 @@ async def test_spx_plays_updates_continues_and_stops(page: Page, show: Show, sit
         await page.evaluate("(fields) => playTemplate(fields)", fields)
         await expect(on(layer, "countdown")).to_contain_text("9:")
         await expect(layer.locator(".stage")).to_contain_text(AWKWARD)
+        assert await alpha(page, 1, 1) == 0
         await window.vote("c03", 5)
         await window.vote("c07", 4)
         await expect(on(layer, "row-c03")).to_contain_text("5")
@@ -260,6 +277,7 @@ async def test_ograf_from_load_to_dispose(page: Page, show: Show, site: str, cop
     for method in ("playAction", "stopAction", "updateAction"):
         assert await call(method, data=data) == (409, None)  # before load
     assert await call("load", data=data, renderType="non-realtime") == (400, None)
+    assert await page.evaluate("(data) => check(data)", data) == [200] * 5
     async with show.window() as window:
         assert await call("load", data=data, renderType="realtime") == (200, None)
         await expect(page.locator(".stage")).to_be_hidden()
@@ -308,3 +326,18 @@ async def test_no_count_before_its_release(page: Page, show: Show, site: str, vi
             assert "4,711" not in await layer.locator(".stage").inner_html()
         await show.release()
         await expect(layer.locator(".stage")).to_contain_text("4,711", timeout=20_000)
+
+
+async def test_a_browser_source_of_obs(page: Page, show: Show) -> None:
+    """It plays by itself, keyed, and is the same after OBS has refreshed it: that reloads the address it has then."""
+    async with show.window(visibility="screens") as window:
+        await page.goto(f"{show.url}/screen?transparent=1&layout=lower#token={show.screen}")
+        await window.vote("c08", 4711)
+        for _ in range(2):
+            await expect(on(page, "row-c08")).to_contain_text("100.0%")
+            await expect(on(page, "countdown")).to_be_visible()
+            assert await alpha(page, 640, 200) == 0
+            await page.reload()
+        await page.goto(f"{show.url}/screen?layout=lower#token={show.screen}")
+        await expect(on(page, "row-c08")).to_contain_text("100.0%")
+        assert await alpha(page, 640, 200) == 255

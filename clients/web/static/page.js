@@ -118,10 +118,13 @@ export const stored = {
   },
 };
 
-/** The token of the address's `#token=...`, taken out of the address at once so that it is not shared or shown. */
-export function tokenFromAddress() {
+/**
+ * The token of the address's `#token=...`. It is taken out of the address at once, so that it is not shared or shown.
+ * @param {{keep?: boolean}} [how] keep: it stays there, for a page that nobody looks at the address of, and that is reloaded
+ */
+export function tokenFromAddress({ keep = false } = {}) {
   const token = new URLSearchParams(location.hash.slice(1)).get("token");
-  if (token !== null) history.replaceState(null, "", location.pathname + location.search);
+  if (token !== null && !keep) history.replaceState(null, "", location.pathname + location.search);
   return token?.trim() || null;
 }
 

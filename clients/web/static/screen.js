@@ -15,7 +15,8 @@ const said = Object.fromEntries(SAID.filter((name) => address.has(name)).map((na
 const client = new BroadcastSync({ backoff: { base: 300, cap: 4000 }, heartbeatMs: 3000, silenceMs: 6000 });
 const stage = new Stage(byId("picture"), { client, ...said });
 
-const given = tokenFromAddress();
+// OBS reloads the address that the page has by then: what was taken out of it would be gone
+const given = tokenFromAddress({ keep: true });
 let asked = given !== null;
 
 /** A window whose counts are for screens alone needs a token: the address's, or a guest's where there are any. */
