@@ -53,6 +53,7 @@ class Show:
         """A voting window of a test's own; when left it is closed, and its votes are counted."""
         await self.cue("VOTING_OPEN", {"duration": 600, "ruleset": "unlimited", **fields})
         window = Window(await self.voter(), self)
+        await window.voter.expect("STATE_UPDATE", voting="OPEN")
         try:
             yield window
         finally:
@@ -197,7 +198,12 @@ async def test_spx_plays_updates_continues_and_stops(page: Page, show: Show, sit
         await expect(layer.locator(".stage")).to_have_attribute("data-view", "reveal", timeout=20_000)
         for _ in range(14):  # more than there are places
             await page.evaluate("() => nextTemplate()")
-        await expect(on(layer, "winner")).to_be_visible(timeout=20_000)
+        await expect(on(layer, "winner")).to_be_visible()
+        await page.evaluate("(fields) => playTemplate(fields)", fields)  # for the result alone: loaded when that is out
+        await expect(layer.locator(".stage")).to_have_attribute("data-view", "reveal")
+        await expect(on(layer, "row-c03")).to_have_count(0)
+        await page.evaluate("() => { for (let place = 0; place < 14; place += 1) nextTemplate(); }")
+        await expect(on(layer, "winner")).to_be_visible()
         await page.evaluate("() => stopTemplate()")
         await expect(layer.locator(".stage")).to_be_hidden()
 
@@ -245,6 +251,11 @@ async def test_no_call_of_spx_or_casparcg_throws(page: Page, show: Show, site: s
         await expect(on(page, "countdown")).to_contain_text("9:")
         await page.evaluate("() => { update('<'); stop(); }")
         await expect(page.locator(".stage")).to_be_hidden()
+        await page.goto(f"{show.url}/web/graphics/spx.html")  # by its address, it knows where it is from
+        await page.evaluate("() => { update(''); play(); stop(); }")
+        await expect(page.locator(".stage")).to_be_hidden()
+        await page.evaluate("() => play()")
+        await expect(on(page, "countdown")).to_contain_text("9:")
 
 
 async def test_spx_reads_the_definition_without_running_anything_else(page: Page, site: str) -> None:
@@ -261,51 +272,58 @@ async def test_spx_reads_the_definition_without_running_anything_else(page: Page
             assert field["value"] in [item["value"] for item in field["items"]]
 
 
-@pytest.mark.parametrize("copied", [False, True])
-async def test_ograf_from_load_to_dispose(page: Page, show: Show, site: str, copied: bool) -> None:
-    """From the server's own address, and packed into the renderer's folder with the server in its data."""
+async def ograf(page: Page, method: str, **params: object) -> tuple[int, Any]:
+    """The status and the step that the Graphic answers; a step is only told of by playAction."""
+    answer = await page.evaluate("([method, params]) => call(method, params)", [method, params])
+    assert answer["hasStep"] == (method == "playAction")
+    return answer["statusCode"], answer.get("currentStep")
+
+
+async def test_ograf_from_load_to_dispose(page: Page, show: Show, site: str) -> None:
     await page.goto(f"{site}/ograf.html")
-    base = f"{site}/templates" if copied else f"{show.url}/web/graphics"
-    data = {"title": "Grand final", "director": True, **({"server": show.url} if copied else {})}
-    assert (await page.evaluate("(url) => prepare(url)", f"{base}/board.ograf.json"))["stepCount"] == -1
-
-    async def call(method: str, **params: object) -> tuple[int, Any]:
-        answer = await page.evaluate("([method, params]) => call(method, params)", [method, params])
-        assert answer["hasStep"] == (method == "playAction")
-        return answer["statusCode"], answer.get("currentStep")
-
+    manifest = await page.evaluate("(url) => prepare(url)", f"{show.url}/web/graphics/board.ograf.json")
+    assert manifest["stepCount"] == -1
+    data = {"title": "Grand final", "director": True}
     for method in ("playAction", "stopAction", "updateAction"):
-        assert await call(method, data=data) == (409, None)  # before load
-    assert await call("load", data=data, renderType="non-realtime") == (400, None)
-    assert await page.evaluate("(data) => check(data)", data) == [200] * 5
+        assert await ograf(page, method, data=data) == (409, None)  # before load
+    assert await ograf(page, "load", data=data, renderType="non-realtime") == (400, None)
     async with show.window() as window:
-        assert await call("load", data=data, renderType="realtime") == (200, None)
+        assert await ograf(page, "load", data=data, renderType="realtime") == (200, None)
         await expect(page.locator(".stage")).to_be_hidden()
-        assert await call("playAction") == (200, 0)
+        assert await ograf(page, "playAction") == (200, 0)
         await expect(on(page, "countdown")).to_contain_text("9:")
         await window.vote("c01", 4)
         await window.vote("c02", 3)
         await expect(on(page, "row-c01")).to_contain_text("4")
-        assert await call("updateAction", data={"title": "Grand final, live"}) == (200, None)
+        assert await ograf(page, "updateAction", data={"title": "Grand final, live"}) == (200, None)
         await expect(page.locator(".stage")).to_contain_text("Grand final, live")
-        assert await call("updateAction", data="garbage") == (400, None)
-        assert await call("customAction", id="unknown", payload={}) == (404, None)
+        assert await ograf(page, "updateAction", data="garbage") == (400, None)
+        assert await ograf(page, "customAction", id="unknown", payload={}) == (404, None)
         await window.close()
         await expect(page.locator(".stage")).to_have_attribute("data-view", "reveal", timeout=20_000)
-        code, step = await call("playAction", goto=30, skipAnimation=True)
-        assert code == 200 and step < 30
+        assert await ograf(page, "playAction") == (200, 1)
+        assert await ograf(page, "playAction", goto=0) == (409, 1)  # what is told is told
+        code, step = await ograf(page, "playAction", goto=30, skipAnimation=True)
+        assert code == 200 and 1 < step < 30
         await expect(on(page, "winner")).to_be_visible()
-        assert await call("stopAction", skipAnimation=True) == (200, None)
+        assert await ograf(page, "stopAction", skipAnimation=True) == (200, None)
         await expect(page.locator(".stage")).to_be_hidden()
         assert await page.evaluate("() => unload()") == {"statusCode": 200, "statusMessage": "OK"}
 
 
-async def test_ograf_says_so_when_there_is_no_server(page: Page, site: str) -> None:
+async def test_ograf_packed_into_the_renderers_folder(page: Page, show: Show, site: str) -> None:
     await page.goto(f"{site}/ograf.html")
     await page.evaluate("(url) => prepare(url)", f"{site}/templates/board.ograf.json")
     for data, code in ((None, 400), ({}, 400), ({"server": "http://127.0.0.1:1"}, 503), ({"server": "nonsense"}, 503)):
-        assert (await page.evaluate("(data) => call('load', { data })", data))["statusCode"] == code
-    assert (await page.evaluate("() => call('playAction')"))["statusCode"] == 409
+        assert await ograf(page, "load", data=data) == (code, None)
+    assert await ograf(page, "playAction") == (409, None)
+    here = {"server": show.url, "view": "title", "title": "Packed"}
+    assert await page.evaluate("(data) => check(data)", here) == [200] * 5
+    assert await ograf(page, "load", data=here) == (200, None)
+    assert await ograf(page, "playAction", data=here) == (200, 0)  # SPX gives the data again
+    await expect(page.locator(".stage")).to_contain_text("Packed")
+    await page.evaluate("() => unload()")
+    await expect(page.locator(".stage")).to_have_count(0)
 
 
 @pytest.mark.parametrize("visibility", ["screens", "hidden"])

@@ -8,7 +8,7 @@ import { BroadcastSync } from "../sdk/index.js";
 
 const RESULTS = new URL("/voting/results", import.meta.url).href.replace(/^http/, "ws");
 /** A style sheet that does not come holds nothing back for longer; an element outside a document never gets one. */
-const READY_MS = 2000;
+const READY_MS = 1000;
 
 export class Graphic {
   #client = new BroadcastSync({ backoff: { base: 300, cap: 4000 }, heartbeatMs: 3000, silenceMs: 6000 });
@@ -22,16 +22,16 @@ export class Graphic {
    * @param {import("../screen/stage.js").Data} data keyed, and with a director, unless it says otherwise
    */
   constructor(root, { token, ...data }) {
-    this.#stage = new Stage(root, { transparent: true, director: true, ...data, client: this.#client });
+    // hosts load a graphic when they play it, and may play it for a result that is out
+    this.#stage = new Stage(root, { transparent: true, director: true, ...data, retell: true, client: this.#client });
     this.#client.connect(RESULTS, { token: token || null, channels: ["show", "results"] });
   }
 
-  /** Comes on, if it is not. Resolves when it is painted, or after two seconds. */
+  /** Comes on, if it is not. Resolves when it is painted, or after a second. */
   async play() {
     if (this.#onAir) return;
     this.#onAir = true;
-    const painted = this.#stage.play().then(() => this.#onAir || this.#stage.stop());
-    await Promise.race([painted, new Promise((resolve) => setTimeout(resolve, READY_MS))]);
+    await Promise.race([this.#stage.play(), new Promise((resolve) => setTimeout(resolve, READY_MS))]);
   }
 
   /** Goes off. */

@@ -145,7 +145,8 @@ export class Programme {
     });
   }
 
-  #isLate({ windowId }, { director }, nowMs) {
+  #isLate({ windowId }, { director, retell }, nowMs) {
+    if (yes(retell)) return false;
     if (this.#witnessed !== windowId) return true;
     return !yes(director) && this.#releasedMs !== null && nowMs !== undefined && nowMs - this.#releasedMs > LATE_MS;
   }

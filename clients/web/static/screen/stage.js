@@ -33,6 +33,7 @@ const STYLES = ["stage", "board", "cards"].map((name) => new URL(`./${name}.css`
  * @property {boolean | string} [transparent] nothing behind the graphics, for keying
  * @property {boolean | string} [director] a reveal goes on only by `next()`
  * @property {"auto" | "full" | "none"} [motion] auto: as the machine's settings say
+ * @property {boolean | string} [retell] a result that was out before this page came is told from its start; else it is shown whole
  * @property {number | string} [pace] seconds between two places of a reveal
  * @property {number | string} [hold] seconds before its winner
  * @property {number | string} [places] so many of the best are told one by one
@@ -77,10 +78,11 @@ export class Stage {
     this.update(data);
   }
 
-  /** Comes on. Resolves when it is painted. */
+  /** Comes on. Resolves when it is painted, or somebody has called `stop()` meanwhile. */
   async play() {
-    this.#takes += 1;
+    const take = (this.#takes += 1);
     await this.ready;
+    if (take !== this.#takes) return;
     this.#playing = this.#programme.onAir = true;
     this.#scene.element.hidden = false;
     this.#draw();
