@@ -144,6 +144,14 @@ def phone(file: File, delays_ms: Mapping[str, int], playlist_origins: Sequence[s
     return made(body, {**file.headers, "content-security-policy": policy})
 
 
+def worker(file: File, files: Mapping[str, File]) -> File:
+    """The phone page's service worker, which is another one whenever a file that it keeps is."""
+    kept = ("phone.html", "theme.css", "phone.css", "phone.js", "fonts/archivo-phone.woff2")
+    version = sha256("".join(files[name].headers["etag"] for name in kept).encode()).hexdigest()[:12]
+    body = file.body.replace(b'"phone-version"', f'"phone-{version}"'.encode())
+    return made(body, {**file.headers, "service-worker-allowed": "/phone"})
+
+
 def _page(file: File) -> Callable[[Request], Awaitable[Response]]:
     async def page(request: Request) -> Response:
         return respond(file, request)
@@ -171,6 +179,7 @@ def routes(delays_ms: Mapping[str, int] | None = None, playlist_origins: Sequenc
     files = {**_read_all(STATIC), **{f"sdk/{name}": file for name, file in _read_all(SDK).items()}}
     files["phone.js"] = made(bundle("phone.js", lambda name: files[name].body), files["phone.js"].headers)
     files["phone.html"] = phone(files["phone.html"], delays_ms or {}, playlist_origins)
+    files["phone/worker.js"] = worker(files["phone/worker.js"], files)
     pages = [Route(path, _page(files[name]), methods=["GET"]) for path, name in PAGES.items()]
 
     async def static(request: Request) -> Response:

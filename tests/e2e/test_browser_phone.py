@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, Locator, Page, Route, WebSocketRoute, expect
+from playwright.async_api import Browser, Locator, Page, Request, Route, WebSocketRoute, expect
 
 from tests.support.axe import findings
 from tests.support.browser import chromium
@@ -164,6 +164,28 @@ async def test_a_vote_in_a_tunnel_is_counted_once_afterwards(browser: Browser, s
     await in_ledger(server, token, ["c05", "c02"])
     assert await page.evaluate("localStorage.getItem('broadcast-sync.waiting')") is None
     assert page.faults == []  # type: ignore[attr-defined]
+    await page.context.close()
+
+
+async def test_a_reload_without_any_network_shows_the_page_and_the_vote(
+    browser: Browser, server: ServerProcess
+) -> None:
+    tunnel = Tunnel()
+    page = await page_of(browser, tunnel=tunnel)
+    [token] = server.tokens(1, sub="offline")
+    await page.goto(f"{server.url}/phone#token={token}")
+    await page.evaluate("""new Promise((taken) => navigator.serviceWorker.controller ? taken()
+        : navigator.serviceWorker.addEventListener("controllerchange", () => taken()))""")
+    await tunnel.enter()
+    await page.context.set_offline(True)
+    await page.get_by_test_id("vote-c09").click()
+    await expect(page.get_by_test_id("vote-c09")).to_have_text("Retrying")
+    await page.reload()
+    await expect(page.get_by_test_id("offline")).to_have_text(re.compile("Your vote is kept"))
+    tunnel.dark = False
+    await page.context.set_offline(False)
+    await expect(act(page, "c09")).to_contain_text("You: 1", timeout=15_000)
+    await in_ledger(server, token, ["c09"])
     await page.context.close()
 
 
@@ -392,25 +414,24 @@ async def test_two_hundred_acts_to_the_result(
 
 async def test_a_first_visit_weighs_less_than_sixty_kilobytes(browser: Browser, server: ServerProcess) -> None:
     page = await page_of(browser, locale="km")
-    wire = await page.context.new_cdp_session(page)
-    await wire.send("Network.enable")
-    addresses: dict[str, str] = {}
-    sizes: dict[str, int] = {}
-    wire.on("Network.requestWillBeSent", lambda event: addresses.update({event["requestId"]: event["request"]["url"]}))
-    wire.on(
-        "Network.loadingFinished", lambda event: sizes.update({event["requestId"]: event["encodedDataLength"]})
-    )
+    done: list[Request] = []
+    page.context.on("requestfinished", lambda request: done.append(request))  # those of the service worker as well
     await page.goto(f"{server.url}/phone", wait_until="networkidle")
     await expect(page.get_by_test_id("vote-c01")).to_be_visible()
-    found = {addresses[one].removeprefix(server.url): size for one, size in sizes.items()}
-    weighed = {path: size for path, size in found.items() if not path.startswith("/photos/")}
+    await page.evaluate("navigator.serviceWorker.ready")
+    weighed: dict[str, int] = {}
+    for request in done:
+        path, sizes = request.url.removeprefix(server.url), await request.sizes()
+        if not path.startswith("/photos/"):
+            name = f"worker {path}" if request.service_worker else path
+            weighed[name] = sizes["responseBodySize"] + sizes["responseHeadersSize"]
     async with httpx.AsyncClient(base_url=server.url) as http:  # what is loaded once somebody installs it
         manifest = await http.get("/web/phone/manifest.webmanifest")
         for path in {"/web/phone/manifest.webmanifest", *(icon["src"] for icon in manifest.json()["icons"])}:
             if path not in weighed:
                 answer = await http.get(path, headers={"accept-encoding": "gzip"})
-                weighed[path] = int(answer.headers["content-length"]) + len(answer.headers.raw) * 40
+                weighed[path] = int(answer.headers["content-length"]) + sum(map(len, sum(answer.headers.raw, ())))
     print(f"{sum(weighed.values()):,} bytes", json.dumps(weighed, indent=1))  # noqa: T201  # shown when it fails
-    assert "/web/phone.js" in weighed
+    assert {"/phone", "/web/phone.js", "worker /web/phone.js"} <= weighed.keys()
     assert sum(weighed.values()) < BUDGET
     await page.context.close()

@@ -14,6 +14,7 @@ import { chooseLanguage, LANGUAGES, languageOf, namesOf } from "./phone/words.js
 
 const WAITING = "broadcast-sync.waiting";
 const LANGUAGE = "broadcast-sync.language";
+const WORKER_AFTER_MS = 2_000;
 const SAID_AT = new Set([60, 30, LAST_SECONDS]);
 
 const query = new URLSearchParams(location.search);
@@ -284,4 +285,10 @@ document.addEventListener("visibilitychange", () => document.hidden || show.sync
 speak();
 connect();
 if (!preview) mine.resume();
+if (!preview && navigator.serviceWorker) {
+  // last of all: what it keeps has been loaded by then
+  addEventListener("load", () => setTimeout(() => {
+    navigator.serviceWorker.register("/web/phone/worker.js", { scope: "/phone" }).catch(() => {}); // the page does without
+  }, WORKER_AFTER_MS));
+}
 if (query.has("hls")) delay.watchPlaylist(new URL(query.get("hls"), location.href).href);

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 import struct
 import zlib
 
 import pytest
 
 from clients.web.icons import FOLDER, SIZES, rows
-from clients.web.routes import STATIC, TYPES, phone, read
+from clients.web.routes import STATIC, TYPES, made, phone, read, worker
 
 
 def chunks(png: bytes) -> dict[bytes, bytes]:
@@ -47,3 +48,19 @@ def test_the_page_is_told_delays_and_the_hosts_of_playlists() -> None:
     assert told.headers["etag"] != plain.headers["etag"]
     with pytest.raises(ValueError, match="expected one"):
         phone(told, {}, [])
+
+
+def test_the_worker_is_another_one_when_a_file_that_it_keeps_is() -> None:
+    plain = {name: read(STATIC / name) for name in
+             ("phone.html", "theme.css", "phone.css", "phone.js", "fonts/archivo-phone.woff2", "phone/worker.js")}
+    first = worker(plain["phone/worker.js"], plain)
+    assert b'"phone-version"' not in first.body
+    assert first.headers["service-worker-allowed"] == "/phone"
+    assert worker(plain["phone/worker.js"], plain).body == first.body
+    plain["phone.css"] = made(b"body {}", plain["phone.css"].headers)
+    assert worker(plain["phone/worker.js"], plain).body != first.body
+    listed = re.search(rb"FILES = (\[[^]]*\])", first.body)
+    assert listed is not None
+    assert json.loads(listed[1]) == [
+        "/phone", "/web/theme.css", "/web/phone.css", "/web/phone.js", "/web/fonts/archivo-phone.woff2",
+    ]  # fmt: skip
