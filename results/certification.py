@@ -16,6 +16,7 @@ from broadcast_sync.clock import Clock
 from broadcast_sync.settings import Ledger
 from broadcast_sync.show.model import Ruleset, Stage
 from broadcast_sync.signatures import Signer
+from broadcast_sync.wire.codecs import EXACT
 from broadcast_sync.wire.server import ResultsReady
 from results.archive import Archive
 from results.board import rows
@@ -103,18 +104,30 @@ class Certifier:
 
     async def _counted(self, window_id: str, episode_ref: int) -> tuple[list[ShardFence], Account, int]:
         """The fences with the tallies, the ledger's account and its number of voters, at a moment when all count the
-        same entries. After the fence only a void can still change them; then they are read again."""
-        fences = await self._gates.fence(window_id)
+        same entries. After the fence only a void can still change them; then they are read again. A tally that somebody
+        has put beyond what can be told exactly, as no ballot can, is waited for: an error is logged meanwhile."""
+        fences = await self._exact(window_id)
         while True:
             await self._drained(window_id, fences)
             ledger = await account(self._pool, self._organisation, window_id)
             voters: int = await self._pool.fetchval(
                 statement("voters", "results.sql"), self._organisation, UUID(window_id), episode_ref
             )
-            again = await self._gates.fence(window_id)
+            again = await self._exact(window_id)
             if [fence.tally for fence in again] == [fence.tally for fence in fences]:
                 return again, ledger, voters
             fences = again
+
+    async def _exact(self, window_id: str) -> list[ShardFence]:
+        said = -self._settings.fence_timeout_s
+        while True:
+            fences = await self._gates.fence(window_id)
+            if sum(sum(fence.tally.values()) for fence in fences) <= EXACT:
+                return fences
+            if time.monotonic() - said >= self._settings.fence_timeout_s:
+                said = time.monotonic()
+                log.error("tally_beyond_exact", window=window_id)
+            await asyncio.sleep(self._settings.poll_ms / 1000)
 
     async def _drained(self, window_id: str, fences: Sequence[ShardFence]) -> None:
         """Returns once each shard's watermark has reached what its tally counts, the fence at least; an error is

@@ -11,10 +11,8 @@ from typing import Final
 
 from msgspec import Struct
 
+from broadcast_sync.wire.codecs import EXACT
 from broadcast_sync.wire.server import ContestantInfo
-
-EXACT: Final = 2**53 - 1
-"""The greatest number that JavaScript counts to without rounding."""
 
 
 class LineUp:

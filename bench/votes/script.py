@@ -36,7 +36,7 @@ from broadcast_sync.settings import Engine, Settings, Voting
 from broadcast_sync.show.model import Show, Stage, Window
 from broadcast_sync.tokens import Identity
 from broadcast_sync.wire.client import Vote
-from broadcast_sync.wire.codecs import JSON
+from broadcast_sync.wire.codecs import EXACT, JSON
 from broadcast_sync.wire.server import ContestantInfo, Data
 from voting.ballot.answer import TAKEN, read_answers
 from voting.ballot.batcher import script_batch, script_orders
@@ -110,7 +110,7 @@ class Bench:
                 ballots = [ballot(f"{name}-{count + n}") for n in range(batch)]
                 arguments = (
                     window_id, orders, script_batch(ballots), keys.shared(window_id), keys.types(window_id),
-                    keys.voters(window_id),
+                    keys.voters(window_id), EXACT,
                 )
                 reply = await script(self.client, names, arguments)
                 count += sum(answer.verdict == TAKEN for answer in read_answers(reply, batch))

@@ -11,6 +11,9 @@ from msgspec import UNSET
 from broadcast_sync.wire.client import ClientMessage, Head
 from broadcast_sync.wire.frames import BINARY, TEXT
 
+EXACT: Final = 2**53 - 1
+"""The greatest whole number that JavaScript tells apart from its neighbours. No count on the wire is larger."""
+
 
 class Codec:
     """How one subprotocol turns messages into payloads. Stateless and shared by all sockets.

@@ -10,6 +10,7 @@ from broadcast_sync.bus.connect import VALKEY_ERRORS
 from broadcast_sync.clock import Clock
 from broadcast_sync.show.embargo import embargoed
 from broadcast_sync.show.model import Stage
+from broadcast_sync.wire.codecs import EXACT
 
 FRESH_MS: Final = 1_000
 
@@ -23,7 +24,7 @@ class Gates(Protocol):
 
 class Tallies:
     """The votes of a stage's window by contestant, kept for a second. None while they are under an embargo, whoever
-    asks, and when the engine is away (they are for display only)."""
+    asks, when the engine is away, and beyond what JavaScript can count (they are for display only)."""
 
     def __init__(self, gates: Gates, clock: Clock) -> None:
         self._gates = gates
@@ -45,6 +46,8 @@ class Tallies:
                 counts = await self._gates.tallies(window_id)
             except VALKEY_ERRORS:
                 return None
+            if sum(counts.values()) > EXACT:
+                return None
             self._kept = (window_id, now_ms, counts)
             return counts
 
@@ -53,6 +56,7 @@ class Tallies:
         if stage.window is None or embargoed(stage):
             return None
         try:
-            return await self._gates.votes_of(stage.window.window_id, contestant_id)
+            votes = await self._gates.votes_of(stage.window.window_id, contestant_id)
         except VALKEY_ERRORS:
             return None
+        return votes if votes <= EXACT else None

@@ -15,6 +15,8 @@ ENDED: Final = 4
 BROKEN: Final = 5
 UNKNOWN: Final = 6
 """The engine did not answer: the ballot may have been taken or not. Never said by the script itself."""
+FULL: Final = 7
+"""With it the window would have more votes than can be counted exactly."""
 
 
 class Answer(Struct, frozen=True, array_like=True, gc=False):

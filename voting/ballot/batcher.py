@@ -17,6 +17,7 @@ from broadcast_sync.bus.keys import ShardKeys
 from broadcast_sync.bus.scripts import Script
 from broadcast_sync.clock import Clock
 from broadcast_sync.settings import Voting
+from broadcast_sync.wire.codecs import EXACT
 from voting.ballot.answer import BROKEN, UNKNOWN_ANSWER, Answer, read_answers
 from voting.ballot.metrics import BallotMetrics
 
@@ -84,6 +85,7 @@ class Batcher:
         self, settings: Voting, clock: Clock, client: Redis, keys: ShardKeys, room: Room, metrics: BallotMetrics
     ) -> None:
         self._max = settings.batch_max
+        self._most = EXACT // settings.shards
         self._wait_s = settings.batch_wait_ms / 1000
         self._clock = clock
         self._client = client
@@ -160,6 +162,7 @@ class Batcher:
             ballots = script_batch([entry[2] for entry in batch])
             arguments = (
                 window_id, orders, ballots, shard.shared(window_id), shard.types(window_id), shard.voters(window_id),
+                self._most,
             )
             reply = await self._script(self._client, keys, arguments)
             answers = read_answers(reply, len(batch))

@@ -24,7 +24,7 @@ from broadcast_sync.tokens import Identity
 from broadcast_sync.wire.client import Vote
 from broadcast_sync.wire.codecs import MSGPACK, Codec
 from broadcast_sync.wire.server import Data, VoteAck
-from voting.ballot.answer import BEFORE, BROKEN, ENDED, FAILED, NOT_OPEN, TAKEN, UNKNOWN, Answer, decode_first
+from voting.ballot.answer import BEFORE, BROKEN, ENDED, FAILED, FULL, NOT_OPEN, TAKEN, UNKNOWN, Answer, decode_first
 from voting.ballot.batcher import Batcher, Room
 from voting.ballot.claims import WAITS
 from voting.ballot.desk import Desk, ballot_of
@@ -267,6 +267,8 @@ def _refusal(answer: Answer, ruled: Ruled) -> Refusal:
         return Refusal("VOTING_CLOSED")
     if verdict == ENDED:
         return Refusal("VOTING_ENDED")
+    if verdict == FULL:
+        return Refusal("INVALID_VOTE_COUNT", "This window has as many votes as can be counted exactly.")
     if verdict not in (UNKNOWN, BROKEN):
         _log.error("ballot_answer_unexpected", verdict=verdict)
     return Refusal("TRY_AGAIN", retry_after=RETRY_S)

@@ -16,6 +16,7 @@ from broadcast_sync.bus.keys import ShardKeys
 from broadcast_sync.bus.scripts import Script
 from broadcast_sync.errors import Refusal
 from broadcast_sync.wire.client import Vote
+from broadcast_sync.wire.codecs import EXACT
 from voting.ballot.answer import BEFORE, TAKEN, read_answers
 from voting.ballot.batcher import script_batch, script_orders
 from voting.ballot.claims import PACE, RATE, SHARD, WALLET, Claim
@@ -105,7 +106,7 @@ class BookKeeper:
             await self._client.hset(gate, mapping={"state": "open", "opensMs": 0, "hardClosesMs": 2**52})
         reply = await self._script(
             self._client, (gate, tally, stream, refused),
-            (window_id, script_orders(orders), script_batch(ballots), shared, types, keys.voters(window_id)),
+            (window_id, script_orders(orders), script_batch(ballots), shared, types, keys.voters(window_id), EXACT),
         )
         await self._client.delete(stream)
         answers = read_answers(reply, len(ballots))

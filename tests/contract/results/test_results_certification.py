@@ -137,6 +137,20 @@ async def test_a_tally_that_was_tampered_with_is_not_certified(scene: Scene) -> 
     assert (result.total_votes, result.ledger_total, result.certificate["recount"]) == (1007, 7, "DIFFERS")
 
 
+async def test_a_tally_beyond_what_javascript_counts_is_certified_when_it_has_been_put_right(scene: Scene) -> None:
+    tally = ShardKeys(ORG, 1).tally(scene.window_id)
+    await scene.client.hincrby(tally, "c04", 2**53)
+    with capture_logs() as logs:
+        settling = asyncio.create_task(scene.certifier().settle(scene.stage))
+        while not any(line["event"] == "tally_beyond_exact" for line in logs):
+            await scene.write()
+        assert not settling.done()
+        await scene.client.hincrby(tally, "c04", -(2**53))
+        while not settling.done():
+            await scene.write()
+    assert (await settling).certified
+
+
 async def test_nothing_is_certified_before_the_ledger_has_reached_every_fence(scene: Scene) -> None:
     """One shard's writer is away: the certifier waits, says so loudly, and carries on when it is back."""
     certifier = scene.certifier()

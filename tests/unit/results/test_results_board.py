@@ -9,11 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from broadcast_sync.wire.codecs import EXACT
 from broadcast_sync.wire.server import ContestantInfo, RecentVote
 from results.board import TOP, Board, board_of, contestant_update, envelope, live_results, rows, vote_update
 from results.compact import LOCALES, formatted
 from results.history import SAMPLES, STEP_MS, History, Sample
-from results.leaderboard import EXACT, LineUp, changes, ranked, ranking, ranks, tenths
+from results.leaderboard import LineUp, changes, ranked, ranking, ranks, tenths
 from results.sent import OTHERS, ROUND, Sent
 from results.standing import WORDS, Standing, contestants_of
 from results.trend import RECENT_MS, recent_votes, trend, trends

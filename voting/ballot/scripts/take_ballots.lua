@@ -18,6 +18,7 @@
 --   row     msgpack of the ballot's row in the stream;  ack  msgpack of what its first answer must remember
 -- ARGV[4] shared: the name of the hash of what all voters of the shard share in this window, by claim and contestant
 -- ARGV[5] types: name of the hash of the window's votes by type;  ARGV[6] voters: name of the HyperLogLog of its voters
+-- ARGV[7] the most votes that the window may have in this shard: what is beyond cannot be told apart by JavaScript
 -- A book is a hash: field of a claim -> its value, '=client id' -> first answer, '!' -> its expiry.
 --
 -- Result: {packed, first answer, first answer, ...}; packed is a msgpack array with one entry a ballot:
@@ -27,6 +28,7 @@
 --   [3, []]                             the window is not open
 --   [4, []]                             the window has ended
 --   [5, []]                             this ballot could not be read, or its book is broken
+--   [7, []]                             with it the window would have more votes than it may
 -- The accepted rows are appended as one entry: k=b, w=window id, n=rows, v=msgpack array of rows, and if wallets paid
 -- for any, j=msgpack array of what they paid, four values each: row from 0, account, lot, votes.
 --
@@ -35,6 +37,7 @@
 -- the first has been let through. Time is the arrival time of each ballot.
 
 local BEFORE, NOT_OPEN, ENDED, BROKEN = '\146\1\144', '\146\3\144', '\146\4\144', '\146\5\144'
+local FULL = '\146\7\144'
 local KEPT = 30 * 86400000
 local VALUES = 7
 local SLOTS = 20         -- into how many parts a rate's period is divided
@@ -50,6 +53,13 @@ call('HLEN', KEYS[4])
 local kind = call('TYPE', KEYS[3]).ok
 if kind ~= 'stream' and kind ~= 'none' then
   return redis.error_reply('WRONGTYPE the stream of this shard is a ' .. kind)
+end
+
+-- The window's votes in this shard. Where that cannot be read nothing is refused for it: a board beyond the bound goes
+-- out to nobody all the same.
+local total, most = 0, tonumber(ARGV[7])
+for _, count in ipairs(redis.pcall('HVALS', ARGV[5])) do
+  total = total + (tonumber(count) or 0)
 end
 
 local orders, ballots = unpacked(ARGV[2]), unpacked(ARGV[3])
@@ -264,6 +274,11 @@ local function judge(at)
     return refusal
   end
 
+  if total + order[1] > most then
+    refuse('INVALID_VOTE_COUNT')
+    return FULL
+  end
+
   local beyond = order.beyond and look_beyond(order, ballots[at])
   local write, lefts, left = {}, {}, '\144'
   for index = 1, #claims do
@@ -303,6 +318,7 @@ local function judge(at)
   end
   writing = false
   votes[contestant] = count
+  total = total + order[1]
   kinds[order[4]] = (kinds[order[4]] or 0) + order[1]
   voters[#voters + 1] = ballots[at]
   return '\146\0' .. left
