@@ -85,14 +85,15 @@ export class Column {
   /** @param {{word: string, rows: import("./standing.js").Row[], line: string, faceless?: boolean} | null} who null: nobody */
   hero(who) {
     this.#hero.hidden = !who;
-    if (!who) return;
-    setText(this.#heroWord, who.word);
-    setText(this.#heroName, who.rows.map((row) => row.name).join(" & "));
-    setText(this.#heroLine, who.line);
-    this.#heroFace.dataset.acts = String(Math.min(4, who.rows.length));
-    this.#hero.classList.toggle("faceless", Boolean(who.faceless));
-    this.#heroWord.classList.toggle("numeral", /^\d+$/.test(who.word));
-    fill(this.#heroFace, who.faceless ? [] : who.rows.slice(0, 4));
+    // who was in the lead is not left behind where a result is about to be told
+    const { word, rows, line, faceless = false } = who ?? { word: "", rows: [], line: "" };
+    setText(this.#heroWord, word);
+    setText(this.#heroName, rows.map((row) => row.name).join(" & "));
+    setText(this.#heroLine, line);
+    this.#heroFace.dataset.acts = String(Math.min(4, rows.length));
+    this.#hero.classList.toggle("faceless", faceless);
+    this.#heroWord.classList.toggle("numeral", /^\d+$/.test(word));
+    fill(this.#heroFace, faceless ? [] : rows.slice(0, 4));
   }
 
   /** Lets go of its timer. */

@@ -131,6 +131,7 @@ export class Programme {
       voting: state.voting,
       time: { seconds, share, next: remainingMs ? (share * Math.max(0, remainingMs - 1000)) / remainingMs : share },
       total: totalOf(state, this.#figures, counted),
+      contestantCount: state.window?.contestantCount ?? lineUpOf(state).length,
       lineUp: lineUpOf(state).map((contestant) => rowOf(contestant, undefined)),
       ...(this.#result && (view === "reveal" || view === "final") ? this.#outcome(state, view) : this.#ranking(state, counted)),
     };

@@ -1,5 +1,5 @@
 /** Everything that is drawn, as elements: `show` makes them say what a snapshot says. */
-import { el, percent, setText } from "../page.js";
+import { count, el, percent, setText } from "../page.js";
 import { Board } from "./board.js";
 import { ActCard, FinalCard, TitleCard } from "./cards.js";
 import { Column } from "./column.js";
@@ -21,6 +21,7 @@ const LISTS = new Set(["waiting", "open", "closed", "reveal"]);
  * @property {number | string | null} total null: not told
  * @property {boolean} counted the rows have figures
  * @property {(import("./standing.js").Row & {key?: string, told?: boolean})[]} rows
+ * @property {number} contestantCount of a long line-up the rows are not all
  * @property {import("./standing.js").Row[]} lineUp
  * @property {{row: import("./standing.js").Row, song: string} | null} act
  * @property {number} turn counts pages and faces that take turns
@@ -124,7 +125,7 @@ export class Scene {
     this.#board.show(rows, arrangement, { page, counted, still });
     this.#pages.hidden = arrangement.pages < 2;
     const first = page * arrangement.perPage;
-    setText(this.#pages, `${first + 1}–${Math.min(rows.length, first + arrangement.perPage)} ${this.#words.of} ${rows.length}`);
+    setText(this.#pages, `${first + 1}–${Math.min(rows.length, first + arrangement.perPage)} ${this.#words.of} ${count(Math.max(rows.length, now.contestantCount))}`);
     this.#showColumn(now);
   }
 

@@ -89,7 +89,10 @@ const byPlace = (a, b) => (a.rank || LAST) - (b.rank || LAST) || Number(a.number
 export function standing(contestants, figures, most) {
   const rows = contestants.map((contestant) => rowOf(contestant, figures.of(contestant.id)));
   const known = new Set(rows.map((row) => row.id));
-  for (const id of figures.ids()) if (!known.has(id)) rows.push(rowOf(undefined, figures.of(id)));
+  for (const id of figures.ids()) {
+    // who is neither in the line-up nor on a board with names has none that could be shown
+    if (!known.has(id) && figures.of(id).contestantName) rows.push(rowOf(undefined, figures.of(id)));
+  }
   return rows.sort(byPlace).slice(0, most);
 }
 
