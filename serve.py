@@ -82,9 +82,11 @@ from broadcast_sync.show.operators import Operators
 from broadcast_sync.show.reader import CueReader
 from broadcast_sync.show.rundown_commands import rundown_app
 from broadcast_sync.show.rundown_desk import RundownDesk
+from broadcast_sync.show.rundown_keeper import RundownKeeper
+from broadcast_sync.show.rundown_loader import RundownLoader
 from broadcast_sync.show.store import StageStore
 from broadcast_sync.show.taker import Taker
-from broadcast_sync.show.views import armed_info, pending_info, reference_info, rundown_info, show_info
+from broadcast_sync.show.views import armed_info, due_info, pending_info, reference_info, rundown_info, show_info
 from broadcast_sync.show.voider import Voider
 from broadcast_sync.signatures import Signer
 from broadcast_sync.tokens import Tokens, control_secret, signing_key
@@ -216,11 +218,13 @@ class Node:
         fresh = Fresh(self.mirror)
         taker = Taker(settings, self._lease, fresh, self._store, execution, reader, self.clock)
         voider = Voider(self._lease, fresh, execution, voids, self.clock)
+        loader = RundownLoader(valkey, keys, self._store, reader, execution, self.clock)
         self._director = Director(
             settings, self._lease, fresh, self._store, self.clock, self.gates, certifier, rounds, execution,
             also=(
                 taker.run,
                 voider.run,
+                RundownKeeper(self._lease, fresh, loader, self.clock).run,
                 self.cue_log.run,
                 lambda: self._watch.run(self._window_id),
                 Schedule(Job("wallet-sweep", INTERVAL_S, self._sweep.sweep)).run,
@@ -251,9 +255,7 @@ class Node:
                 settings.scte35.map, self._intake, operators, self.clock, lambda: self.mirror.stage
             ).endpoints(),
             *TallyRoute(operators, self.clock, lambda: self.tally.last, lambda: self.mirror.stage).endpoints(),
-            *RundownDesk(
-                self._store, reader, execution, self.clock, operators, lambda: self.mirror.stage
-            ).endpoints(),
+            *RundownDesk(loader, operators, lambda: self.mirror.stage).endpoints(),
             *ResultRoutes(archive, lambda: self.mirror.stage).endpoints(),
             *TimelineRoutes(snapshots, archive, lambda: self.mirror.stage).endpoints(),
             *self._contestants(signer, valkey, pool, archive),
@@ -404,7 +406,7 @@ class Node:
             stage.revision, stage.voting, list(legal_events(stage)), self.mirror.degraded, self.pressure.level,
             armed=armed_info(stage, now_ms), pending=pending_info(stage, now_ms), rundown=rundown_info(stage),
             reference=reference_info(stage), rehearsal=bool(stage.show and stage.show.rehearsal),
-            asks=list(asking_events(stage, self.settings.control.extend_limit_s)),
+            asks=list(asking_events(stage, self.settings.control.extend_limit_s)), due=due_info(stage),
         )
 
     def _publish_tally(self, tally: Tally) -> None:

@@ -46,6 +46,10 @@ class StageKeys:
         self.nodes = f"{tag}:nodes"
         """Hash: node id -> its last report."""
 
+    def rundown(self, due_id: str) -> str:
+        """String: a rundown that waits for its date, as JSON."""
+        return f"{self._tag}:rundown:{due_id}"
+
     def samples(self, window_id: str) -> str:
         """List: counts of a window as trends need them, oldest first; results/history.py has their form."""
         return f"{self._tag}:samples:{window_id}"

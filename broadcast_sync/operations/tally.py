@@ -19,6 +19,7 @@ from broadcast_sync.wire.server import (
     ClockInfo,
     CueLogRow,
     DirectorInfo,
+    DueInfo,
     NodeInfo,
     PendingInfo,
     ReferenceInfo,
@@ -85,6 +86,7 @@ class StageView(Struct, frozen=True):
     reference: ReferenceInfo | None = None
     rehearsal: bool = False
     asks: list[str] = []
+    due: list[DueInfo] = []
 
 
 _reports = msgspec.json.Decoder(NodeReport)
@@ -214,6 +216,7 @@ class TallyReporter:
             last_lateness_ms=last_lateness_ms(cues),
             director=director.info(self._clock.now_ms()),
             asks=stage.asks,
+            due=stage.due,
         )
 
 

@@ -30,7 +30,10 @@ fresh.py      the newest stage a node knows
 director.py   the lease holder's duties: warn, close, settle, advance
 taker.py      the lease holder's: armed cues at their instants
 voider.py     the lease holder's: voids that two people agreed on
-rundown_desk.py  rundowns over HTTP, all of their cues or none
+scheduling.py  PURE: rundowns for a date
+rundown_loader.py  rundowns into the stage, all of their cues or none; kept until they are due
+rundown_keeper.py  the lease holder's: arms what is due
+rundown_desk.py  rundowns over HTTP
 cuelog.py     cue records: from the stream to PostgreSQL, and the last of them to the consoles
 operators.py  who may ask over HTTP
 routes.py     POST /control/cues, GET /control/state

@@ -22,6 +22,7 @@ from broadcast_sync.show.orders import (
     VoidVotes,
 )
 from broadcast_sync.show.rounds import refuse
+from broadcast_sync.show.scheduling import without_due
 from broadcast_sync.show.timecode import instant
 
 ARMED_MOST: Final = 100
@@ -56,11 +57,13 @@ def set_reference(stage: Stage, command: SetReference, now_ms: int) -> tuple[Sta
 
 def arm(stage: Stage, command: Arm, now_ms: int) -> tuple[Stage, Events]:
     left = stage if not command.rundown else _without_rundown(stage)
+    if command.due:
+        left = without_due(left, command.due)
     known = {cue.cue_id for cue in left.armed} | {cue.cue_id for cue in left.pending}
     for cue in command.cues:
         if cue.cue_id in known:
             raise refuse(f"{cue.cue_id} is armed already; cancel it first.")
-        if cue.at_ms <= now_ms:
+        if cue.at_ms <= now_ms and not command.due:
             raise refuse(f"The time of {cue.cue_id} has passed: {clock_time(cue.at_ms)}.")
         if cue.at_ms > now_ms + AHEAD_MS:
             raise refuse(f"{cue.cue_id} is more than a week ahead.")

@@ -35,6 +35,7 @@ from broadcast_sync.show.orders import (
     Arm,
     Ask,
     Cancel,
+    CancelRundown,
     Certify,
     CloseByTimer,
     CloseVoting,
@@ -42,6 +43,7 @@ from broadcast_sync.show.orders import (
     CompleteAdvance,
     Confirm,
     DropArmed,
+    DropRundown,
     EndPerformance,
     EndShow,
     ExpirePending,
@@ -49,6 +51,7 @@ from broadcast_sync.show.orders import (
     FinishVoid,
     OpenVoting,
     ReleaseResults,
+    ScheduleRundown,
     SetReference,
     StartPerformance,
     StartShow,
@@ -65,6 +68,7 @@ from broadcast_sync.show.outcome import (
     release_results,
 )
 from broadcast_sync.show.rounds import refuse
+from broadcast_sync.show.scheduling import cancel_rundown, drop_rundown, schedule_rundown
 from broadcast_sync.show.views import state_update
 from broadcast_sync.show.voting import close_by_timer, close_voting, extend_voting, open_voting, warn
 from broadcast_sync.wire.server import Data
@@ -157,7 +161,7 @@ def empty(stage: Stage) -> Stage:
     return Stage(
         organisation=stage.organisation, epoch=stage.epoch, offset=stage.offset,
         season=stage.season_aside if rehearsed else stage.season, lately_released=stage.lately_released,
-        voids=stage.voids, rundown=left.rundown, scope=stage.scope,
+        voids=stage.voids, rundown=left.rundown, due=stage.due, scope=stage.scope,
     )
 
 
@@ -229,6 +233,9 @@ _HANDLERS: Final[dict[type[Command], Callable[[Stage, Any, int], tuple[Stage, Ev
     SetReference: set_reference,
     Arm: arm,
     Cancel: cancel,
+    ScheduleRundown: schedule_rundown,
+    CancelRundown: cancel_rundown,
+    DropRundown: drop_rundown,
     TakeArmed: _take_armed,
     DropArmed: drop_armed,
     Ask: _ask,

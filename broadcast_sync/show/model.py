@@ -164,6 +164,17 @@ class Rundown(Struct, frozen=True):
     items: tuple[RundownItem, ...]
 
 
+class DueRundown(Struct, frozen=True):
+    """A rundown that is to be armed by itself, shortly before `due_ms`, when its offsets begin. Its cues, so many, are
+    kept beside the stage under `id`."""
+
+    id: str
+    name: str
+    due_ms: int
+    by: str
+    cues: int
+
+
 class Stage(Struct, frozen=True):
     """Everything the show remembers. `revision` grows by one with each commit; `offset` counts the messages of
     channel `show` within `epoch`."""
@@ -195,6 +206,8 @@ class Stage(Struct, frozen=True):
     voids: tuple[ApprovedVoid, ...] = ()
     """Votes to be voided, in order; it outlives SHOW_END. At most VOIDS_MOST."""
     rundown: Rundown | None = None
+    due: tuple[DueRundown, ...] = ()
+    """Rundowns to be armed at their dates, soonest first; it outlives SHOW_END. At most DUE_MOST."""
     scope: str = ""
     """Whose cueIds are told apart: the show that is on air or was last, its episode, and whether it was a rehearsal."""
     release_authorised: bool = False

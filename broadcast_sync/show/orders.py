@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from broadcast_sync.show.model import ApprovedVoid, ArmedCue, PendingCue, Ruleset, Show, SlotWinner
+from broadcast_sync.show.model import ApprovedVoid, ArmedCue, DueRundown, PendingCue, Ruleset, Show, SlotWinner
 from broadcast_sync.show.timecode import Reference
 from broadcast_sync.wire.server import ResultsReady
 from broadcast_sync.wire.visibility import Visibility
@@ -114,10 +114,30 @@ class SetReference(Command, frozen=True):
 
 class Arm(Command, frozen=True):
     """Cues to be taken at their instants: all of them or none. With `rundown`, its name, they take the place of what is
-    left of the rundown before."""
+    left of the rundown before. `due` is for the director: the id of the due rundown that they are, which is done with
+    by this; its cues may be overdue."""
 
     cues: tuple[ArmedCue, ...]
     rundown: str = ""
+    due: str = ""
+
+
+class ScheduleRundown(Command, frozen=True):
+    """Keeps a rundown until it is due, in the place of one of the same name."""
+
+    rundown: DueRundown
+
+
+class CancelRundown(Command, frozen=True):
+    """Forgets the due rundown of this name."""
+
+    name: str
+
+
+class DropRundown(Command, frozen=True):
+    """The director's: a due rundown could not be armed."""
+
+    id: str
 
 
 class Cancel(Command, frozen=True):

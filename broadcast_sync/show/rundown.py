@@ -1,7 +1,8 @@
 """Rundowns: the cues of a show with their times, as TOML or JSON. Pure.
 
 A file has `name`, and `[[cues]]` with `id`, `event`, if wanted `data`, and either `timecode` (a label at the file's
-`rate`) or `offset` (seconds from the start). The start is the label `start`, or is said when the rundown is loaded.
+`rate`) or `offset` (seconds from the start). The start is the label `start`, or is said when the rundown is loaded. A
+rundown for a date has `due`, an ISO 8601 time: it is armed shortly before it, and offsets without a label begin then.
 Cues stand in the order of their times, no two at one frame; labels may run over midnight once.
 """
 
@@ -22,6 +23,7 @@ from broadcast_sync.show.cues import AdvanceSlotData, ExtendVotingData, OpenVoti
 from broadcast_sync.show.model import ArmedCue
 from broadcast_sync.show.timecode import Rate, Reference, frames_in, frames_of, instant, rate_named
 from broadcast_sync.wire.client import ClientId
+from broadcast_sync.wire.times import parse_iso
 
 FILE_BYTES: Final = 262_144
 LONGEST_S: Final = 86_400
@@ -46,6 +48,7 @@ class RundownFile(Struct, frozen=True, forbid_unknown_fields=True):
     name: Text
     cues: Annotated[list[RundownCue], Meta(min_length=1, max_length=ARMED_MOST)]
     rate: Annotated[str, Meta(max_length=16)] | None = None
+    due: Annotated[str, Meta(max_length=64)] | None = None
     start: Annotated[str, Meta(max_length=32)] | None = None
 
 
@@ -95,6 +98,11 @@ def _wrong(raw: Any, kind: type[Struct], place: str) -> Iterator[Problem]:
 def check(file: RundownFile) -> list[Problem]:
     """Everything that is wrong with a rundown that has the right shape; empty if it can be loaded."""
     problems: list[Problem] = []
+    if file.due is not None:
+        try:
+            parse_iso(file.due)
+        except ValueError:
+            problems.append(Problem("due", "expected an ISO 8601 time with its offset or Z"))
     rate = _rate(file, problems)
     seen: dict[str, int] = {}
     for index, cue in enumerate(file.cues):

@@ -8,6 +8,7 @@ from broadcast_sync.show.excerpt import excerpt
 from broadcast_sync.show.model import Season, Show, SlotWinner, Stage, Window
 from broadcast_sync.wire.server import (
     ArmedInfo,
+    DueInfo,
     PendingInfo,
     PerformanceInfo,
     ReferenceInfo,
@@ -69,6 +70,11 @@ def rundown_info(stage: Stage) -> RundownInfo | None:
         RundownItemInfo(item.cue_id, item.event, iso(item.at_ms), item.timecode, item.state)
         for item in stage.rundown.items
     ])
+
+
+def due_info(stage: Stage) -> list[DueInfo]:
+    """The rundowns that wait for their dates, soonest first."""
+    return [DueInfo(one.name, iso(one.due_ms), one.cues, one.by) for one in stage.due]
 
 
 def reference_info(stage: Stage) -> ReferenceInfo | None:

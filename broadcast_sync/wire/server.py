@@ -417,6 +417,15 @@ class DirectorInfo(Struct, frozen=True, rename="camel"):
     age_ms: int
 
 
+class DueInfo(Struct, frozen=True, rename="camel"):
+    """A rundown of so many cues that arms itself shortly before `dueAt`; `by` loaded it."""
+
+    name: str
+    due_at: str
+    cues: int
+    by: str
+
+
 class Tally(Data, frozen=True):
     """`applied` is the share of all sockets sent `revision`, `acked` of those whose client has said that it has it;
     `recount` is EQUAL, PENDING or DIFFERS. `lastLatenessMs` is that of the last cue taken, null before any; `director`
@@ -426,7 +435,8 @@ class Tally(Data, frozen=True):
     second person would have to confirm; `ledger_lag` in votes. It, `votes_per_second` and `total_votes` are null while
     the counts of the window are hidden. `streams` is OK, ALARM (votes that wait for the ledger fill half of their
     memory) or FULL (ballots get TRY_AGAIN). `armed` are the cues to come, soonest first; `pending` those that wait for
-    a second person; `reference` is null until the show's timecode has been set.
+    a second person; `reference` is null until the show's timecode has been set;
+    `due` are the rundowns that wait for their dates.
     """
 
     TYPE: ClassVar[str] = "TALLY"
@@ -453,6 +463,7 @@ class Tally(Data, frozen=True):
     last_lateness_ms: int | None = None
     director: DirectorInfo | None = None
     asks: list[str] = []
+    due: list[DueInfo] = []
 
 
 class CueLogRow(Struct, frozen=True, rename="camel"):

@@ -25,7 +25,7 @@ Starter = Callable[..., ServerProcess]
 def examples() -> list[tuple[str, str]]:
     """Each block of commands, with the answer that is printed behind it."""
     blocks = re.findall(r"```sh\n(.*?)```\n(?:\n```answer\n(.*?)```)?", PAGE.read_text(), re.DOTALL)
-    assert len(blocks) == 7
+    assert len(blocks) == 8
     return [(commands, answer) for commands, answer in blocks]
 
 

@@ -87,9 +87,21 @@ async def test_a_rundown_is_played_through_the_death_of_its_director(start_serve
         second.get(f"/api/v1/results/{window_id}")
     hidden.value.close()
     await phone.close()
+    # the next evening's is loaded ahead, by its date: no end of a show and no restart forgets it
+    file.write_text('name = "Tomorrow"\n[[cues]]\nid = "next"\nevent = "VOTING_CLOSE"\noffset = 30\n')
+    due = iso(round(time.time() * 1000) + 62_000)
+    kept = json.loads(rundown(second, "load", str(file), "--due", due).stdout)
+    assert [(one["name"], one["dueAt"], one["cues"]) for one in kept["due"]] == [("Tomorrow", due, 1)]
+    assert kept["rundown"]["name"] == "Dress"
+    second.cue_at_once("SHOW_END")
     await asyncio.to_thread(second.stop)
     await asyncio.to_thread(first.start)
     assert first.get("/api/v1/results")["results"] == []
+    watcher = await Viewer.open(first.url)
+    while states(first) != {"next": "armed"}:
+        await watcher.expect("STATE_UPDATE", after=len(watcher.seen("STATE_UPDATE")) - 1)
+    assert json.loads(rundown(first, "show").stdout)["due"] == []
+    await watcher.close()
 
 
 def test_what_is_wrong_is_said_with_its_place_and_an_exit_code(tmp_path: Path) -> None:

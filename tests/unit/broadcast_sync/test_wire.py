@@ -66,7 +66,7 @@ MESSAGES: tuple[server.Data, ...] = (
         reference=server.ReferenceInfo("20:15:00:00", iso(NOW), "25"),
         acked=0.985, nodes=[server.NodeInfo("node-1", 200, 1.0, 0.985, False, 0.4)],
         clock=server.ClockInfo(0.4, True, 4_200), last_lateness_ms=3, director=server.DirectorInfo("node-1", 400),
-        asks=["VOID"],
+        asks=["VOID"], due=[server.DueInfo("Live Show 2", iso(NOW + 604_800_000), 12, "operator")],
     ),
 )
 
