@@ -377,7 +377,8 @@ async def test_two_hundred_acts_to_the_result(
         server.run("show", "load", str(big_show(tmp_path / "big.json")))
         server.cue_at_once("SHOW_START", {"showId": "big", "episode": 1})
         server.cue_at_once("VOTING_OPEN", {"duration": 600, "visibility": "hidden"})
-        page = await page_of(browser)
+        tunnel = Tunnel()
+        page = await page_of(browser, tunnel=tunnel)
         photos: list[str] = []
         page.on("request", lambda request: photos.append(request.url) if "/photos/" in request.url else None)
         await page.goto(f"{server.url}/phone")
@@ -399,17 +400,24 @@ async def test_two_hundred_acts_to_the_result(
         await page.get_by_test_id("find").fill("137")
         await page.get_by_test_id("vote-c137").click()
         await expect(act(page, "c137")).to_contain_text("You: 1")
+        await page.get_by_test_id("find").fill("150")
+        tunnel.deaf_to = "VOTE_ACK"
+        await page.get_by_test_id("vote-c150").click()
+        await in_ledger(server, await token_of(page), ["c150", "c137"])
+        await tunnel.enter()  # until the lines have closed
         watcher = await Viewer.open(server.url, token=server.tokens(1)[0])
         server.cue_at_once("VOTING_CLOSE")
-        await expect(page.get_by_test_id("state")).to_have_text("Counting")
-        assert await findings(page) == []
         await watcher.expect("STATE_UPDATE", voting="CLOSED")  # certified: a release takes one person from now on
+        tunnel.deaf_to, tunnel.dark = None, False
+        await expect(page.get_by_test_id("state")).to_have_text("Counting", timeout=15_000)
+        await expect(page.locator("#closing-mine")).to_contain_text("Act Number 150 (1)")
+        assert await findings(page) == []
         await watcher.close()
         server.cue_at_once("RESULTS_RELEASE")
-        await expect(page.get_by_test_id("winner")).to_have_text("Act Number 137")
+        await expect(page.get_by_test_id("winner")).to_have_text("Act Number 137 and Act Number 150")
         await expect(page.locator(".place")).to_have_count(200)
         assert await findings(page) == []
-        await expect(page.locator("#mine")).to_have_text("Your votes: Act Number 137 (1).")
+        await expect(page.locator("#mine")).to_have_text("Your votes: Act Number 137 (1), Act Number 150 (1).")
         assert page.faults == []  # type: ignore[attr-defined]
     finally:
         server.cleanup()

@@ -144,11 +144,43 @@ test("what was counted and what a reload interrupted is taken up again; a broken
   clearTimeout(mine.of("a").timer);
   const again = setting({ ...kept, waiting: [[{ contestantId: "b", voteType: "free", voteCount: 1 }, Promise.resolve({ voteCount: 1 })]] });
   again.mine.enter("w1", "demo");
-  again.mine.resume();
+  again.mine.resume([]);
   assert.equal(again.mine.phaseOf("b"), "sending");
   await settled();
   assert.deepEqual(again.mine.counted, [["a", 1], ["b", 1]]);
   clearTimeout(again.mine.of("b").timer);
   assert.deepEqual(setting({ "broadcast-sync.mine": "{broken" }).mine.counted, []);
   assert.deepEqual(setting({ "broadcast-sync.mine": "null" }).mine.counted, []);
+});
+
+test("a vote that nobody knew of is asked about by its id once the window is over, and by no other window", async () => {
+  const { mine, answers, kept } = setting();
+  mine.enter("w1", "demo");
+  void mine.cast("a", "free");
+  void mine.cast("b", "free");
+  await settled();
+  for (const answer of answers.splice(0)) answer.reject({ code: "UNCONFIRMED" });
+  await settled();
+  assert.deepEqual(mine.unsure, ["a", "b"]);
+  const late = { message: { id: "kept", contestantId: "c", voteType: "free", voteCount: 1 }, scope: "w1" };
+  const again = setting(kept); // after a reload, with one that the SDK gave up meanwhile
+  again.mine.resume([late]);
+  assert.deepEqual(again.mine.unsure, ["a", "b", "c"]);
+  assert.equal(again.mine.phaseOf("a"), "unknown");
+  again.mine.askAgain("w2");
+  assert.equal(again.answers.length, 0);
+  again.mine.askAgain("w1");
+  again.mine.askAgain("w1"); // once
+  assert.deepEqual(again.answers.map(({ actId }) => actId), ["a", "b", "c"]);
+  assert.equal(again.answers[2].id, "kept");
+  assert.match(again.answers[0].id, /^[0-9a-f]{32}$/);
+  again.answers[0].resolve({ voteCount: 1 });
+  again.answers[1].reject({ code: "VOTING_ENDED" });
+  again.answers[2].reject({ code: "UNCONFIRMED" });
+  await settled();
+  clearTimeout(again.mine.of("a").timer);
+  assert.deepEqual([again.mine.counted, again.mine.unsure], [[["a", 1]], ["c"]]);
+  assert.equal(again.mine.phaseOf("b"), "refused");
+  again.mine.enter("w2", "demo");
+  assert.deepEqual(again.mine.unsure, []);
 });

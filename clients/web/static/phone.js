@@ -198,12 +198,15 @@ function drawActs(now) {
 
 function mineInWords() {
   const list = mine.counted.map(([id, n]) => `${acts.nameOf(id)} (${n})`).join(", ");
-  return list && words.mine(list);
+  const unsure = mine.unsure.map((id) => acts.nameOf(id)).join(", ");
+  return [list && words.mine(list), unsure && words.unsure(unsure)].filter(Boolean).join(" ");
 }
 
 function render() {
   const { window, result, voting } = show.state;
   if (window && (voting === "OPEN" || voting === "CLOSING")) mine.enter(window.windowId, show.state.show?.showId);
+  // over, and no other one open that an old vote could get into
+  if (voting === "CLOSED" && window && pass.token && show.connection === "live") mine.askAgain(window.windowId);
   const now = view();
   document.body.dataset.view = now;
   drawTop(now);
@@ -282,9 +285,10 @@ show.on("refused", ({ code, reason }) => {
 });
 document.addEventListener("visibilitychange", () => document.hidden || show.syncClock());
 
+const interrupted = loadWaiting(); // before the SDK writes what waits now
 speak();
 connect();
-if (!preview) mine.resume();
+if (!preview) mine.resume(interrupted);
 if (!preview && navigator.serviceWorker) {
   // last of all: what it keeps has been loaded by then
   addEventListener("load", () => setTimeout(() => {

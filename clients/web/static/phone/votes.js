@@ -8,11 +8,13 @@ const COUNTED_MS = 1_600;
 /** Without an answer for so long a vote is shown as being retried: it was not lost, but nobody knows yet. */
 const SLOW_MS = 3_000;
 const KEY = "broadcast-sync.mine";
+const UNSURE_MOST = 64;
 
 /**
  * @typedef {"" | "sending" | "retrying" | "counted" | "refused" | "unknown"} Phase
  * @typedef {{sending: number, slow: number, phase: Phase, refusal: object | null, timer: any}} Standing
  */
+const UNCONFIRMED = { code: "UNCONFIRMED" };
 const NEW = () => ({ sending: 0, slow: 0, phase: "", refusal: null, timer: 0 });
 
 export class MyVotes {
@@ -30,7 +32,14 @@ export class MyVotes {
     this._acts = new Map();
     /** votes under way by type */
     this.underWay = {};
-    this._mine = { windowId: "", counted: {}, done: {}, ...parsed(store.get(KEY)) };
+    this._mine = { windowId: "", counted: {}, done: {}, unsure: [], ...parsed(store.get(KEY)) };
+    for (const { actId } of this._mine.unsure) this._settle(this._standing(actId), "unknown", UNCONFIRMED);
+  }
+
+  _standing(actId) {
+    const standing = this._acts.get(actId) ?? NEW();
+    this._acts.set(actId, standing);
+    return standing;
   }
 
   /** @returns {Standing} */
@@ -55,6 +64,11 @@ export class MyVotes {
     return Object.entries(this._mine.counted);
   }
 
+  /** Acts with votes of which nobody here knows whether they were counted. */
+  get unsure() {
+    return [...new Set(this._mine.unsure.map(({ actId }) => actId))];
+  }
+
   /** True when the rules let this voter vote for the act no more. */
   isDone(actId, rules) {
     const most = rules?.votesPerContestant;
@@ -65,41 +79,68 @@ export class MyVotes {
   enter(windowId, showId) {
     if (this._mine.windowId === windowId) return;
     const done = this._mine.showId === showId ? this._mine.done : {};
-    this._mine = { windowId, showId, counted: {}, done };
+    this._mine = { windowId, showId, counted: {}, done, unsure: [] };
     for (const standing of this._acts.values()) this._settle(standing, "");
     this._keep();
   }
 
   /** Casts votes, after joining if need be. Never rejects: what came of it is shown. */
   async cast(actId, voteType, voteCount = 1) {
-    const standing = this._begin(actId, voteType, voteCount);
+    const ballot = { id: newId(), voteType, voteCount };
+    this._begin(actId, ballot);
     try {
       await this._join();
     } catch (refusal) {
-      return this._end(actId, standing, { voteType, voteCount }, null, refusal);
+      return this._end(actId, ballot, null, refusal);
     }
-    return this._follow(actId, standing, { voteType, voteCount }, this._show.vote(actId, { voteType, voteCount }));
+    return this._follow(actId, ballot, this._show.vote(actId, ballot));
   }
 
-  /** Takes up what a reload interrupted. */
-  resume() {
+  /**
+   * Takes up what a reload interrupted.
+   * @param {{message: object, scope?: string}[]} kept what the SDK had kept; of what it gives up, nobody knows
+   */
+  resume(kept) {
+    const taken = new Set();
     for (const [message, answer] of this._show.resumeVotes()) {
-      const { contestantId, voteType, voteCount } = message;
-      void this._follow(contestantId, this._begin(contestantId, voteType, voteCount), { voteType, voteCount }, answer);
+      taken.add(message.id);
+      this._begin(message.contestantId, message);
+      void this._follow(message.contestantId, message, answer);
+    }
+    for (const { message, scope } of kept) {
+      if (taken.has(message.id)) continue;
+      this._doubt(message.contestantId, message, scope);
+      this._settle(this._standing(message.contestantId), "unknown", UNCONFIRMED);
     }
   }
 
-  _begin(actId, voteType, voteCount) {
-    const standing = this._acts.get(actId) ?? NEW();
-    this._acts.set(actId, standing);
+  /**
+   * Votes cannot be cast any more, but the server still knows the ids that it counted: asked again by its id, a vote of
+   * which nobody knew is counted after all, or was too late. To be called while the same window is over and nothing else.
+   */
+  askAgain(windowId) {
+    const doubted = this._mine.unsure.filter((one) => one.windowId === windowId);
+    this._mine.unsure = this._mine.unsure.filter((one) => one.windowId !== windowId);
+    for (const { actId, windowId: _, ...ballot } of doubted) {
+      this._begin(actId, ballot);
+      void this._follow(actId, ballot, this._show.vote(actId, ballot));
+    }
+  }
+
+  _doubt(actId, { id, voteType, voteCount }, windowId = this._mine.windowId) {
+    this._mine.unsure = [...this._mine.unsure, { actId, id, voteType, voteCount, windowId }].slice(-UNSURE_MOST);
+  }
+
+  _begin(actId, { voteType, voteCount }) {
+    const standing = this._standing(actId);
     this._settle(standing, "");
     standing.sending += 1;
     this.underWay[voteType] = (this.underWay[voteType] ?? 0) + voteCount;
     this._changed();
-    return standing;
   }
 
-  async _follow(actId, standing, ballot, answer) {
+  async _follow(actId, ballot, answer) {
+    const standing = this._standing(actId);
     let isSlow = false;
     const slow = setTimeout(() => {
       isSlow = true;
@@ -115,10 +156,12 @@ export class MyVotes {
     }
     clearTimeout(slow);
     if (isSlow) standing.slow -= 1;
-    this._end(actId, standing, ballot, ack, refusal);
+    this._end(actId, ballot, ack, refusal);
   }
 
-  _end(actId, standing, { voteType, voteCount }, ack, refusal) {
+  _end(actId, ballot, ack, refusal) {
+    const { voteType, voteCount } = ballot;
+    const standing = this._standing(actId);
     standing.sending -= 1;
     this.underWay[voteType] = Math.max(0, (this.underWay[voteType] ?? 0) - voteCount);
     if (ack) {
@@ -127,6 +170,7 @@ export class MyVotes {
       standing.timer = setTimeout(() => (this._settle(standing, ""), this._changed()), COUNTED_MS);
     } else {
       if (refusal.code === "ALREADY_VOTED") this._mine.done[actId] = 1;
+      if (refusal.code === "UNCONFIRMED") this._doubt(actId, ballot);
       this._settle(standing, refusal.code === "UNCONFIRMED" ? "unknown" : "refused", refusal);
     }
     this._keep();
@@ -145,11 +189,14 @@ export class MyVotes {
   }
 }
 
+/** A ballot's id: 32 hexadecimal characters; needs no secure context, as randomUUID would. */
+const newId = () => Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
+
 /** What another version or a broken storage left is no reason to fail. */
 function parsed(text) {
   try {
     const kept = JSON.parse(text ?? "{}");
-    return kept && typeof kept.counted === "object" ? kept : {};
+    return kept && typeof kept.counted === "object" ? { ...kept, unsure: Array.isArray(kept.unsure) ? kept.unsure : [] } : {};
   } catch {
     return {};
   }
