@@ -340,9 +340,14 @@ async def test_a_window_with_an_audience_from_its_timecode_to_its_result(
     jonas = await console_of(browser, server, who="jonas", size=WIDE)
     await keys(mira, "t", "Escape")
     await mira.get_by_test_id("seldom-open").click()
-    await mira.get_by_test_id("timecode-label").fill("20:14:00:00")
-    await mira.get_by_test_id("cue-TIMECODE_SET").focus()
-    await deliberately(mira, "Enter", mira.get_by_test_id("cue-TIMECODE_SET"))
+    timecode, label = mira.get_by_test_id("cue-TIMECODE_SET"), mira.get_by_test_id("timecode-label")
+    await label.fill("20:41:00:00")
+    await timecode.click()
+    await expect(timecode).to_contain_text("Set it to 20:41:00:00?")
+    await label.fill("20:14:00:00")
+    await expect(timecode).to_contain_text("Set timecode")  # what it asked is not what it would do now
+    await timecode.focus()
+    await deliberately(mira, "Enter", timecode)
     await expect(logged(mira, "Set timecode")).to_contain_text("Taken")
     await keys(mira, "Escape")
     evening = tmp_path / "evening.toml"

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { buttonName, CUES, legalCues, question, requestWords } from "../../clients/web/static/control/cues.js";
+import { askingCues, buttonName, CUES, legalCues, question, requestWords } from "../../clients/web/static/control/cues.js";
 import { eventOf, isTyping, keyOf, PLACES } from "../../clients/web/static/control/keys.js";
 import { lights } from "../../clients/web/static/control/lights.js";
 import { GUARD_MS, HAMMER_MS, Outgoing, Presses } from "../../clients/web/static/control/press.js";
@@ -140,9 +140,8 @@ test("the server's tally says what fits, unless it is of an older revision", () 
 test("a guard asks about the consequence", () => {
   assert.equal(question("VOTING_CLOSE", { seconds: 34 }), "Close 0:34 early?");
   assert.equal(question("VOTING_CLOSE", { seconds: null }), "Close now?");
-  assert.equal(question("RESULTS_RELEASE", { voting: "CLOSING", recount: "PENDING" }), "Ask for an early release?");
-  assert.equal(question("RESULTS_RELEASE", { voting: "CLOSED", recount: "DIFFERS" }), "Ask for an early release?");
-  assert.equal(question("RESULTS_RELEASE", { voting: "CLOSED", recount: "EQUAL" }), "Release on air?");
+  assert.equal(question("RESULTS_RELEASE", { asks: true }), "Ask for an early release?");
+  assert.equal(question("RESULTS_RELEASE", {}), "Release on air?");
   assert.equal(question("ADVANCE_SLOT", { season: { slot: 12 } }), "Leave slot 12?");
   assert.equal(question("TIMECODE_SET", { data: { rate: "25", label: "10:00:00:00" } }), "Set it to 10:00:00:00?");
   assert.equal(question("VOID", { data: { voteIds: ["a", "b"] } }), "Ask to void 2 votes?");
@@ -150,14 +149,14 @@ test("a guard asks about the consequence", () => {
   for (const [event, { guarded }] of Object.entries(CUES)) if (guarded) assert.match(question(event, {}), /\?$/);
 });
 
-test("a button says when a press only asks", () => {
-  const names = (event, ...states) => states.map((state) => buttonName(event, state));
-  assert.deepEqual(
-    names("RESULTS_RELEASE", { voting: "OPEN" }, { voting: "CLOSING", recount: "EQUAL" }, { voting: "CLOSED", recount: "DIFFERS" }),
-    Array(3).fill("Ask to release"));
-  assert.deepEqual(names("RESULTS_RELEASE", { voting: "CLOSED", recount: "EQUAL" }, { voting: "CLOSED" }), Array(2).fill("Release result"));
-  assert.deepEqual(names("VOID", { voting: "CLOSED" }), ["Ask to void"]);
-  assert.deepEqual(names("VOTING_CLOSE", { voting: "OPEN" }), ["Close lines"]);
+test("a button says when a press only asks, by the server's word, or by the state until it has come", () => {
+  const on = stage({ revision: 4, voting: "OPEN", tally: { ...TALLY, asks: ["VOTING_EXTEND"] } });
+  assert.deepEqual([...askingCues(on)], ["VOTING_EXTEND"]);
+  assert.deepEqual([...askingCues({ ...on, revision: 5 })], ["VOID", "RESULTS_RELEASE"]);
+  assert.deepEqual([...askingCues({ ...on, revision: 5, voting: "CLOSED" })], ["VOID"]);
+  assert.deepEqual(["RESULTS_RELEASE", "VOID", "VOTING_EXTEND", "SHOW_END"].map((event) => buttonName(event, true)),
+    ["Ask to release", "Ask to void", "Ask to extend", "End show"]);
+  assert.equal(buttonName("RESULTS_RELEASE", false), "Release result");
 });
 
 test("a request says what is asked for", () => {
@@ -218,6 +217,7 @@ test("a light knows good, wait and wrong, and is dark when it knows nothing", ()
   assert.deepEqual(light({ ...TALLY, streams: "ALARM" }, "streams"), ["wait", "Filling"]);
   assert.deepEqual(light({ ...TALLY, clock: { offsetMs: -3.4, healthy: true } }, "clock"), ["good", "−3 ms"]);
   assert.deepEqual(light({ ...TALLY, clock: { offsetMs: 400, healthy: false } }, "clock"), ["bad", "+400 ms"]);
+  assert.deepEqual(light({ ...TALLY, clock: { offsetMs: 2, healthy: true, heldMs: -3_600_000 } }, "clock"), ["wait", "−3,600 s held off"]);
   assert.deepEqual(light({ ...TALLY, degraded: true }, "engine"), ["bad", "Cut off"]);
   assert.deepEqual(light({ ...TALLY, nodes: [{ degraded: true }, { degraded: false }] }, "engine"), ["wait", "1 cut off"]);
   assert.deepEqual(light({ ...TALLY, director: { node: "n1", ageMs: 900 } }, "director"), ["good", "n1"]);

@@ -12,7 +12,7 @@ export const CUES = Object.freeze({
   PERFORMANCE_START: { name: "Act on stage", key: "A" },
   PERFORMANCE_END: { name: "Act off stage", key: "F" },
   VOTING_OPEN: { name: "Open lines", key: "O" },
-  VOTING_EXTEND: { name: "Extend", key: "X" },
+  VOTING_EXTEND: { name: "Extend", asking: "Ask to extend", key: "X" },
   VOTING_CLOSE: { name: "Close lines", key: "C", guarded: true },
   RESULTS_RELEASE: { name: "Release result", asking: "Ask to release", key: "R", guarded: true },
   ADVANCE_SLOT: { name: "Next slot", key: "N", guarded: true },
@@ -24,31 +24,30 @@ export const CUES = Object.freeze({
 export const nameOf = (event) => CUES[event]?.name ?? event;
 
 /**
- * Whether the cue is only asked for, since another person must confirm it: voids, and a result that is not certified yet.
- * The server knows best: it may ask for one also where this says no, a long extension for one.
- * @param {string} event
- * @param {{voting?: string, recount?: string}} state
+ * The cues that a press only asks for, since another person must confirm them: as the server said in its tally; until one
+ * came for this revision, as the state tells.
+ * @param {import("../sdk/show.js").ShowState} state
+ * @returns {Set<string>}
  */
-export function onlyAsks(event, { voting, recount }) {
-  return event === "VOID" || (event === "RESULTS_RELEASE" && (voting !== "CLOSED" || recount === "DIFFERS"));
+export function askingCues({ tally, voting, revision }) {
+  if (tally && tally.revision >= revision) return new Set(tally.asks);
+  return new Set(voting === "CLOSED" ? ["VOID"] : ["VOID", "RESULTS_RELEASE"]);
 }
 
-/** What a cue's button says it does now. */
-export function buttonName(event, state) {
-  return (onlyAsks(event, state) && CUES[event].asking) || CUES[event].name;
-}
+/** What a cue's button says it does now; `asks`: a press only asks for it. */
+export const buttonName = (event, asks) => (asks && CUES[event].asking) || CUES[event].name;
 
 /**
  * What a guarded cue asks before its second press: the consequence, not the name.
  * @param {string} event
- * @param {{seconds?: number | null, voting?: string, recount?: string, season?: {slot: number} | null, data?: object}} about
+ * @param {{seconds?: number | null, asks?: boolean, season?: {slot: number} | null, data?: object}} about
  */
-export function question(event, { seconds, voting, recount, season, data = {} }) {
+export function question(event, { seconds, asks, season, data = {} }) {
   switch (event) {
     case "VOTING_CLOSE":
       return seconds > 0 ? `Close ${clockText(seconds)} early?` : "Close now?";
     case "RESULTS_RELEASE":
-      return onlyAsks(event, { voting, recount }) ? "Ask for an early release?" : "Release on air?";
+      return asks ? "Ask for an early release?" : "Release on air?";
     case "ADVANCE_SLOT":
       return season ? `Leave slot ${season.slot}?` : "Leave this slot?";
     case "SHOW_END":

@@ -1,6 +1,6 @@
 /** The cue buttons: only what fits can be pressed, by finger or by key, and each says what has become of it. */
 import { byId, el } from "../page.js";
-import { buttonName, CUES, onlyAsks, question } from "./cues.js";
+import { askingCues, buttonName, CUES, question } from "./cues.js";
 import { dataOf, firstField } from "./fields.js";
 import { AGAIN, cueButton, tell } from "./guard.js";
 import { toGo } from "./words.js";
@@ -26,6 +26,8 @@ export class Desk {
     this._sender = sender;
     this._say = say;
     this._season = null;
+    /** @type {Set<string>} the cues that a press only asks for */
+    this._asking = new Set();
     /** What the cue would carry whose guard is up. */
     this._lifted = {};
     /** @type {Map<string, HTMLButtonElement>} */
@@ -35,6 +37,7 @@ export class Desk {
   build() {
     byId("seldom-open").addEventListener("click", () => showSeldom(byId("seldom").hidden));
     byId("seldom-close").addEventListener("click", () => showSeldom(false));
+    byId("desk").addEventListener("input", () => this._guards.drop()); // it asked about what the fields said
     for (const slot of document.querySelectorAll(".slot")) {
       const event = slot.dataset.cue;
       const { name, key, guarded } = CUES[event];
@@ -58,7 +61,7 @@ export class Desk {
     if (button.closest("#seldom")) showSeldom(true); // its key works from outside, and what it asks must be seen
     const data = dataOf(event, this._show.state);
     if (data === null) return this._incomplete(event);
-    const ask = CUES[event].guarded ? question(event, { ...this._about, data }) : null;
+    const ask = CUES[event].guarded ? this._question(event, data) : null;
     const busy = this._sender.waits(event);
     this._lifted = data;
     this._guards.press(button, { name: event, ask, busy, take: () => this._sender.give(event, data) });
@@ -67,6 +70,7 @@ export class Desk {
   /** Shows the buttons of `legal`; without a connection none can be pressed. `season` is null without rounds. */
   render(legal, live, season) {
     this._season = season;
+    this._asking = askingCues(this._show.state);
     for (const [event, button] of this._buttons) {
       const fits = legal.has(event);
       if ((!fits || !live) && this._guards.button === button) this._guards.drop();
@@ -74,21 +78,19 @@ export class Desk {
       button.disabled = !live;
       button.setAttribute("aria-busy", String(this._sender.waits(event)));
       if (this._guards.button === button) this._askAgain(button, event);
-      else tell(button, buttonName(event, this._about), this._sub(event));
+      else tell(button, buttonName(event, this._asking.has(event)), this._sub(event));
     }
   }
 
   /** The question goes with the time; a guard that would now ask something else falls, since nobody has meant that. */
   _askAgain(button, event) {
-    const asks = question(event, { ...this._about, data: this._lifted });
-    if (event === "VOTING_CLOSE") tell(button, asks, AGAIN);
-    else if (asks !== button.querySelector(".name").textContent) this._guards.drop();
+    const words = this._question(event, this._lifted);
+    if (event === "VOTING_CLOSE") tell(button, words, AGAIN);
+    else if (words !== button.querySelector(".name").textContent) this._guards.drop();
   }
 
-  /** What decides about a cue's words. */
-  get _about() {
-    const { voting, tally } = this._show.state;
-    return { seconds: this._show.seconds, voting, recount: tally?.recount, season: this._season };
+  _question(event, data) {
+    return question(event, { seconds: this._show.seconds, asks: this._asking.has(event), season: this._season, data });
   }
 
   /** The second line: what is on its way, asked for, or armed; else whether another person will have to confirm. */
@@ -100,7 +102,7 @@ export class Desk {
     if (asked) return `Asked, ${left(asked.expiresAt)}`;
     const armed = tally?.armed?.find((cue) => cue.event === event);
     if (armed) return `Armed, ${left(armed.at)}`;
-    return onlyAsks(event, this._about) ? "Another confirms" : "";
+    return this._asking.has(event) ? "Another confirms" : "";
   }
 
   _incomplete(event) {

@@ -42,6 +42,7 @@ function director(about) {
 
 function clock(about) {
   if (!about || about.ageMs === null) return DARK;
+  if (about.heldMs) return ["wait", `${count(Math.round(about.heldMs / 1000))} s held off`.replace("-", "−")];
   const off = `${about.offsetMs > 0 ? "+" : ""}${Math.round(about.offsetMs)} ms`.replace("-", "−");
   return [about.healthy ? "good" : "bad", off];
 }
