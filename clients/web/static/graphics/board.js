@@ -16,8 +16,9 @@ function loadFrom(server) {
   return Promise.race([import(new URL("/web/graphics/graphic.js", server).href), late]);
 }
 
-/** Motion is brought to its end at once; what goes on for ever goes on. */
-function finishMotion(root) {
+/** Motion is brought to its end before it is painted; what goes on for ever goes on. A page that is not drawn has none. */
+async function settle(root) {
+  await Promise.race([new Promise(requestAnimationFrame), new Promise((resolve) => setTimeout(resolve, 100))]);
   for (const animation of root.getAnimations()) {
     if (animation.effect?.getComputedTiming().endTime !== Infinity) animation.finish();
   }
@@ -30,11 +31,11 @@ export default class Board extends HTMLElement {
   /** Zero-based; undefined: not on air. Beyond 0, the places of a reveal. */
   #step;
 
-  /** 503 when the server cannot be had, 400 when none is named; then it may be loaded again. */
+  /** 503 when the server cannot be had, 400 when none is named. Then it may be loaded again. */
   async load({ data, renderType = "realtime" } = {}) {
     if (renderType !== "realtime") return answer(400, "This graphic is live: real-time rendering only");
     const server = data?.server || HOME;
-    if (!server) return answer(400, "data.server: the address of the voting server");
+    if (!/^https?:\/\/./.test(server)) return answer(400, "data.server: the address of the voting server, http://host:port");
     try {
       const { Graphic } = await loadFrom(server);
       await this.dispose();
@@ -60,16 +61,14 @@ export default class Board extends HTMLElement {
     await this.#graphic.play();
     this.#step ??= 0;
     while (this.#step < target && this.#graphic.next()) this.#step += 1;
-    if (skipAnimation) finishMotion(this.#root);
+    if (skipAnimation) await settle(this.#root);
     if (target >= this.#step) return answer(200, "OK", { currentStep: this.#step });
     return answer(409, "A reveal does not go back", { currentStep: this.#step });
   }
 
   async stopAction({ skipAnimation = false } = {}) {
     if (!this.#graphic) return answer(409, "Not loaded");
-    const stopped = this.#graphic.stop();
-    if (skipAnimation) finishMotion(this.#root);
-    await stopped;
+    await Promise.all([this.#graphic.stop(), skipAnimation && settle(this.#root)]);
     this.#step = undefined;
     return answer(200);
   }
@@ -79,7 +78,7 @@ export default class Board extends HTMLElement {
     if (!this.#graphic) return answer(409, "Not loaded");
     if (typeof data !== "object" || data === null || Array.isArray(data)) return answer(400, "data: an object");
     this.#graphic.update(data);
-    if (skipAnimation) finishMotion(this.#root);
+    if (skipAnimation) await settle(this.#root);
     return answer(200);
   }
 
