@@ -261,7 +261,7 @@ async def test_a_blind_desk_says_so_and_keeps_nothing_for_later(browser: Browser
 
 
 async def test_armed_cues_are_taken_by_hand_and_cancelled_and_a_season_goes_on(
-    browser: Browser, start_server: Starter
+    browser: Browser, start_server: Starter, tmp_path: Path
 ) -> None:
     server = start_server()
     server.cue("SHOW_START", {"showId": "demo", "episode": 1})
@@ -293,6 +293,10 @@ async def test_armed_cues_are_taken_by_hand_and_cancelled_and_a_season_goes_on(
     await cancel.click()
     await expect(lines).to_have_count(0)
     await expect(page.get_by_test_id("rundown")).to_contain_text("No cue is armed")
+    finale = tmp_path / "finale.toml"
+    finale.write_text(RUNDOWN.replace("Live Show 1", "Finale"))
+    server.run("rundown", "load", str(finale), "--due", iso(int((time.time() + 86_400) * 1000)))
+    await expect(page.get_by_test_id("rundown-due")).to_contain_text("Finale: 4 cues, due")
     await expect(page.get_by_test_id("state")).to_have_text("Idle")
 
     await page.get_by_test_id("ruleset").fill("hybrid")

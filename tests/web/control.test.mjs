@@ -9,7 +9,7 @@ import { GUARD_MS, HAMMER_MS, Outgoing, Presses } from "../../clients/web/static
 import { items } from "../../clients/web/static/control/rundown.js";
 import { History, linePath, SPAN_S, topOf } from "../../clients/web/static/control/spark.js";
 import { lastCue, nextCue } from "../../clients/web/static/control/strip.js";
-import { ackWords, age, foundWords, isRefused, lateness, outcome, plain, refusalWords, share, timeOfDay, toGo } from "../../clients/web/static/control/words.js";
+import { ackWords, age, dueWords, foundWords, isRefused, lateness, outcome, plain, refusalWords, share, timeOfDay, toGo } from "../../clients/web/static/control/words.js";
 import { FakeTime, iso, stage } from "./fakes.mjs";
 
 const TALLY = { revision: 4, legal: ["VOTING_OPEN"], ledgerLag: 0, votesPerSecond: 0, recount: "EQUAL", degraded: false };
@@ -261,6 +261,12 @@ test("the strip tells of the next cue that is armed, and of the last that was ta
   const refused = lastCue({ cues: [line("CUE_REJECTED", { message: `Open until ${at(5_000)}.` }), taken] });
   assert.deepEqual(refused, { name: "Extend", words: `not taken: Open until ${timeOfDay(at(5_000))}.`, refused: true });
   assert.equal(lastCue({ cues: [line("armed")] }).words, "No cue was given yet");
+});
+
+test("a rundown for another evening says when it is due", () => {
+  const due = { name: "Finale", dueAt: new Date(2026, 11, 4, 20, 15).toISOString(), cues: 40, by: "eva" };
+  assert.match(dueWords(due), /^Finale: 40 cues, due Fri,? 4 Dec,? 20:15$/);
+  assert.match(dueWords({ ...due, cues: 1 }), /: 1 cue, /);
 });
 
 test("a message of the server's tells the time of day", () => {

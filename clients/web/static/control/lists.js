@@ -4,7 +4,7 @@ import { nameOf, requestWords } from "./cues.js";
 import { cueButton, tell } from "./guard.js";
 import { renderKeyed } from "./keyed.js";
 import { items, SOON_MS } from "./rundown.js";
-import { isRefused, lateness, outcome, plain, timeOfDay, toGo } from "./words.js";
+import { dueWords, isRefused, lateness, outcome, plain, timeOfDay, toGo } from "./words.js";
 
 const STATES = { armed: "Armed", taken: "Taken", refused: "Refused", cancelled: "Cancelled" };
 const MODES = {
@@ -81,6 +81,7 @@ export class Lists {
       row.querySelector(".acts").hidden = !item.waits;
       this._buttons(row, live);
     });
+    renderKeyed(byId("rundown-due"), tally?.due ?? [], dueWords, (due) => el("li", {}, dueWords(due)), () => {});
   }
 
   _rundownRow(item) {

@@ -1,5 +1,5 @@
 /** Times, shares and answers in the desk's words. Pure. */
-import { clockText } from "../page.js";
+import { clockText, count } from "../page.js";
 import { nameOf } from "./cues.js";
 
 /** Milliseconds until something happens: "0:12", and what is overdue "now". Counts whole seconds as a countdown does. */
@@ -23,6 +23,14 @@ export function lateness(ms) {
 
 /** The time of day of this desk. */
 export const timeOfDay = (iso) => new Date(iso).toLocaleTimeString("en-GB");
+
+const dayAndTime = new Intl.DateTimeFormat("en-GB", {
+  weekday: "short", day: "numeric", month: "short", hour: "2-digit", minute: "2-digit",
+});
+
+/** A rundown that waits for its date. */
+export const dueWords = ({ name, dueAt, cues }) =>
+  `${name}: ${count(cues)} ${cues === 1 ? "cue" : "cues"}, due ${dayAndTime.format(new Date(dueAt))}`;
 
 /** A message of the server's, with its instants as times of day. */
 export const plain = (message = "") => message.replace(/\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z/g, timeOfDay);
