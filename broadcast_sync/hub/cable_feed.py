@@ -151,7 +151,7 @@ class CableFeed:
         if update is not None:
             for type, data in (
                 ("vote_update", vote_update(episode, update)),
-                ("detailed_update", detailed_update(episode, update)),
+                ("detailed_update", detailed_update(episode, update, self._hub.clock.now_ms())),
             ):
                 self._hub.fanout.publish(message(type, data, name), name)
 

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import Final
 
-from broadcast_sync.wire.cable import ContestantVotes, DetailedUpdate, EpisodeResults, VoteUpdate
-from broadcast_sync.wire.server import BoardRow, ContestantUpdate, LiveResults, StateUpdate
+from msgspec import UNSET
+
+from broadcast_sync.wire.cable import ContestantVotes, DetailedUpdate, EpisodeResults, RecentBallot, VoteUpdate
+from broadcast_sync.wire.server import BoardRow, ContestantUpdate, LiveResults, RecentVote, StateUpdate
+from broadcast_sync.wire.times import parse_iso
 
 TRENDING: Final = frozenset({"hot", "rising", "stable", "falling"})
 """The words that this channel knows; all others are `stable`."""
@@ -25,7 +28,15 @@ def episode_results(state: StateUpdate, board: LiveResults | None, now: str) -> 
         voting_end=state.window.closes_at if state.window else None,
         contestants=_ranked(state, board) if told else _unranked(state),
         last_updated=board.last_updated if board and told else now,
+        unique_voters=board.unique_voters if board and told and board.unique_voters is not UNSET else None,
+        vote_breakdown=_breakdown(board) if board and told else None,
     )
+
+
+def _breakdown(board: LiveResults) -> dict[str, int] | None:
+    if board.breakdown is UNSET:
+        return None
+    return {f"{kind}_votes": votes for kind, votes in board.breakdown.items()}
 
 
 def withheld(state: StateUpdate) -> bool:
@@ -77,12 +88,26 @@ def _standing(episode: int, row: ContestantVotes) -> VoteUpdate | None:
     return VoteUpdate(episode, row.votes, row.percentage, row.rank)
 
 
-def detailed_update(episode: int, update: ContestantUpdate) -> DetailedUpdate:
+def detailed_update(episode: int, update: ContestantUpdate, now_ms: int) -> DetailedUpdate:
     return DetailedUpdate(
         contestant_id=update.contestant_id,
         episode_id=episode,
         total_votes=update.total_votes,
         percentage=update.percentage,
-        recent_votes=update.recent_votes,
+        recent_votes=[] if update.recent is UNSET else [_ballot(ballot, now_ms) for ballot in update.recent],
         trending=update.trending if update.trending in TRENDING else "stable",
     )
+
+
+def _ballot(ballot: RecentVote, now_ms: int) -> RecentBallot:
+    return RecentBallot(ballot.name, ballot.vote_count, ballot.vote_type, _ago(now_ms - parse_iso(ballot.at)))
+
+
+def _ago(ms: int) -> str:
+    """How long ago, in the words that these apps show as they are."""
+    minutes = (ms + 30_000) // 60_000
+    if minutes < 1:
+        return "less than a minute"
+    if minutes < 45:
+        return "1 minute" if minutes == 1 else f"{minutes} minutes"
+    return "about 1 hour" if minutes < 90 else f"about {(minutes + 30) // 60} hours"

@@ -71,7 +71,8 @@ class ContestantVotes(Struct, frozen=True):
 
 class EpisodeResults(Struct, frozen=True):
     """The data of `initial_results` and `results_update`. `voting_end` is null when no window is known, `total_votes`
-    while it may not be told."""
+    while it may not be told; `unique_voters`, an estimate, and `vote_breakdown`, `free_votes` and the like, as long as
+    they are not known as well."""
 
     episode_id: int
     episode_number: int
@@ -80,6 +81,8 @@ class EpisodeResults(Struct, frozen=True):
     voting_end: str | None
     contestants: list[ContestantVotes]
     last_updated: str
+    unique_voters: int | None = None
+    vote_breakdown: dict[str, int] | None = None
 
 
 class VoteUpdate(Struct, frozen=True):
@@ -91,15 +94,24 @@ class VoteUpdate(Struct, frozen=True):
     rank: int
 
 
+class RecentBallot(Struct, frozen=True):
+    """A ballot of a moment ago. `user_name` is masked; `time_ago` is in words."""
+
+    user_name: str
+    vote_count: int
+    vote_type: str
+    time_ago: str
+
+
 class DetailedUpdate(Struct, frozen=True):
-    """The data of `detailed_update`. `recent_votes` counts the last minute; `trending` is `hot`, `rising`, `stable`
-    or `falling`."""
+    """The data of `detailed_update`. `recent_votes` are the last ballots, newest first; `trending` is `hot`, `rising`,
+    `stable` or `falling`."""
 
     contestant_id: str
     episode_id: int
     total_votes: int
     percentage: float
-    recent_votes: int
+    recent_votes: list[RecentBallot]
     trending: str
 
 

@@ -33,9 +33,14 @@ async def test_an_app_follows_an_episode_through_the_death_of_the_server(start_s
             await app.next(name, "rejected")
 
         await voter.vote(1, "c07")
-        await app.message("contestant", "detailed_update", total_votes=1, contestant_id="c07")
+        update = await app.message("contestant", "detailed_update", total_votes=1, contestant_id="c07")
         results = await app.message("episode", "results_update", total_votes=1)
         assert (results["contestants"][0]["id"], results["contestants"][0]["percentage"]) == ("c07", 100.0)
+        assert (results["unique_voters"], results["vote_breakdown"]) == (1, {"free_votes": 1})
+        while not update["recent_votes"]:  # the ledger may be a moment behind
+            update = await app.message("contestant", "detailed_update")
+        last = {"user_name": "***", "vote_count": 1, "vote_type": "free", "time_ago": "less than a minute"}
+        assert update["recent_votes"] == [last]
         app.perform("episode", "request_update", episode_id=1)
         await app.message("episode", "results_update", total_votes=1)
 

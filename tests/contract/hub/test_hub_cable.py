@@ -31,6 +31,7 @@ async def test_an_episode_is_confirmed_and_told_at_once_and_live(rig: Rig) -> No
     assert await cable.hear() == {"identifier": EPISODE, "message": {"type": "initial_results", "data": {
         "episode_id": 1, "episode_number": 1, "total_votes": 40, "voting_active": True,
         "voting_end": "1970-01-01T00:01:30.000Z", "last_updated": "1970-01-01T00:00:01.000Z",
+        "unique_voters": None, "vote_breakdown": None,
         "contestants": [
             {"id": "c01", "name": "Name 1", "khmer_name": "K1", "photo_url": "/1.jpg", "hometown": "Town 1",
              "votes": 30, "percentage": 75.0, "rank": 1},
@@ -55,7 +56,7 @@ async def test_a_contestant_is_told_of_alone(rig: Rig) -> None:
     air.vote(90, 10)
     assert await cable.told() == ("vote_update", {"episode_id": 1, "votes": 90, "percentage": 90.0, "rank": 1})
     assert await cable.told() == ("detailed_update", {
-        "contestant_id": "c01", "episode_id": 1, "total_votes": 90, "percentage": 90.0, "recent_votes": 7,
+        "contestant_id": "c01", "episode_id": 1, "total_votes": 90, "percentage": 90.0, "recent_votes": [],
         "trending": "hot",
     })
 

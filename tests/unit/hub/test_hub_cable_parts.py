@@ -8,10 +8,13 @@ from hypothesis import strategies as st
 
 from broadcast_sync.hub.cable import token_in
 from broadcast_sync.hub.cable_addresses import SHARED_FROM, SHARED_MOST, Addresses
-from broadcast_sync.hub.cable_views import detailed_update, standings
-from broadcast_sync.wire.cable import Addressed, Broadcast, ContestantVotes, EpisodeResults, VoteUpdate
+from broadcast_sync.hub.cable_views import detailed_update, episode_results, standings
+from broadcast_sync.show.views import state_update
+from broadcast_sync.wire.cable import Addressed, Broadcast, ContestantVotes, EpisodeResults, RecentBallot, VoteUpdate
 from broadcast_sync.wire.deflate import Deflate
-from broadcast_sync.wire.server import ContestantUpdate
+from broadcast_sync.wire.server import ContestantUpdate, LiveResults, RecentVote
+from broadcast_sync.wire.times import iso
+from tests.support.stages import after, on_air, open_voting
 
 
 def test_an_identifier_that_many_use_is_shared_until_its_last_has_gone() -> None:
@@ -99,4 +102,28 @@ def test_the_standing_of_each_contestant() -> None:
      ("of another version", "stable")],
 )
 def test_trends_in_this_channels_words(trend: str, word: str) -> None:
-    assert detailed_update(1, ContestantUpdate("c01", 3, 75.0, 1, 2, trend)).trending == word
+    assert detailed_update(1, ContestantUpdate("c01", 3, 75.0, 1, 2, trend), 0).trending == word
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(-3, "less than a minute"), (29, "less than a minute"), (31, "1 minute"), (89, "1 minute"), (91, "2 minutes"),
+     (2_669, "44 minutes"), (2_671, "about 1 hour"), (5_369, "about 1 hour"), (5_371, "about 2 hours"),
+     (12_600, "about 4 hours")],
+)  # fmt: skip
+def test_the_last_ballots_say_how_long_ago_they_came(seconds: int, words: str) -> None:
+    now_ms = 1_795_292_100_000
+    ballot = RecentVote("so***", "free", 2, iso(now_ms - seconds * 1000))
+    told = detailed_update(1, ContestantUpdate("c01", 3, 75.0, 1, 2, "hot", [ballot]), now_ms)
+    assert told.recent_votes == [RecentBallot("so***", 2, "free", words)]
+
+
+def test_the_episode_says_who_voted_how_where_that_is_known() -> None:
+    state = state_update(after(on_air(), open_voting()))
+    known = LiveResults([], 5, "", 60, {"free": 3, "paid": 2}, 0, 3)
+    told = episode_results(state, known, "")
+    assert told is not None and (told.unique_voters, told.vote_breakdown) == (0, {"free_votes": 3, "paid_votes": 2})
+    hidden = state_update(after(on_air(), open_voting(visibility="hidden")))
+    for one, board in ((state, LiveResults([], 5, "", 60)), (state, None), (hidden, known)):
+        told = episode_results(one, board, "")
+        assert told is not None and (told.unique_voters, told.vote_breakdown) == (None, None)

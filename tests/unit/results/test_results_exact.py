@@ -53,7 +53,7 @@ def listed(listing: Listing) -> list[Any]:
 
 def cable(counts: Sequence[int]) -> list[Any]:
     live, alone = board.live_results(made(counts), NOW), board.contestant_update(made(counts), 0)
-    return [episode_results(state_update(STAGE), live, ""), vote_update(1, alone), detailed_update(1, alone)]
+    return [episode_results(state_update(STAGE), live, ""), vote_update(1, alone), detailed_update(1, alone, NOW)]
 
 
 DOORS: dict[str, Callable[[Sequence[int]], Any]] = {
