@@ -15,7 +15,7 @@ from broadcast_sync.show.machine import Decision, decide
 from broadcast_sync.show.model import Stage, WindowPort
 from broadcast_sync.show.orders import Command
 from broadcast_sync.show.outages import ENGINE_ERRORS
-from broadcast_sync.show.store import Answer, Committed, Conflict, Fenced, Replayed, StageStore
+from broadcast_sync.show.store import Answer, Committed, Conflict, Fenced, Late, Replayed, StageStore
 
 log = structlog.get_logger()
 
@@ -39,10 +39,12 @@ class Execution:
 
     async def commit(
         self, before: Stage, decision: Decision, now_ms: int, answers: Sequence[Answer] = (),
-        records: Sequence[CueRecord] = (), *, token: int = 0,
-    ) -> Committed | Conflict | Replayed | Fenced:
+        records: Sequence[CueRecord] = (), *, token: int = 0, until_ms: int = 0,
+    ) -> Committed | Conflict | Replayed | Fenced | Late:
         """Commits what was decided on `before` and prepared. Engine errors pass through: then it may have been."""
-        outcome = await self._store.commit(before.revision, decision, now_ms, answers, records, token=token)
+        outcome = await self._store.commit(
+            before.revision, decision, now_ms, answers, records, token=token, until_ms=until_ms
+        )
         if isinstance(outcome, Committed):
             await self._tell_window(before, outcome.stage)
         return outcome

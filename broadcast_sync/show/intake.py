@@ -27,7 +27,7 @@ from broadcast_sync.show.outages import ENGINE_ERRORS
 from broadcast_sync.show.pace import Pace
 from broadcast_sync.show.planning import Asked, Plan, Planner, for_this_show
 from broadcast_sync.show.reader import CueReader, MakeCommand, read_time, scope_for
-from broadcast_sync.show.store import Answer, Committed, Replayed, StageStore, answer_key
+from broadcast_sync.show.store import Answer, Committed, Late, Replayed, StageStore, answer_key
 from broadcast_sync.show.timecode import check_timecode
 from broadcast_sync.wire.client import CueMessage
 from broadcast_sync.wire.server import CueAck
@@ -97,16 +97,22 @@ class CueIntake:
         plan = await self._planner.plan(asked, stage, make, now_ms)
         if plan.outcome == "armed":
             await self._not_taken(asked, stage)
-        elif plan.outcome != "cancelled":
+        until_ms = 0
+        if plan.outcome not in ("armed", "cancelled"):
             self._in_time(asked, now_ms)
+            until_ms = asked.asked_ms + self._late_ms
         decision = decide(stage, plan.command, now_ms)
         await self._execution.prepare(stage, decision.stage)
         asked.judged_at(decision.stage)
         record = asked.record(now_ms, plan)
         ack = _ack(plan, record)
-        outcome = await self._execution.commit(
-            stage, decision, now_ms, self._answers(asked, stage, plan, Remembered(asked.cue.event, ack)), [record]
-        )
+        answers = self._answers(asked, stage, plan, Remembered(asked.cue.event, ack))
+        outcome = await self._execution.commit(stage, decision, now_ms, answers, [record], until_ms=until_ms)
+        if isinstance(outcome, Late):
+            if self._clock.now_ms() > until_ms:
+                raise _too_late(outcome.by_ms + self._late_ms)
+            # not by this clock, which nobody can set: the engine's has been, a moment ago
+            outcome = await self._execution.commit(stage, decision, now_ms, answers, [record])
         if isinstance(outcome, Replayed):
             return _replay(asked, outcome.first)
         if not isinstance(outcome, Committed):
@@ -116,12 +122,13 @@ class CueIntake:
         return ack
 
     def _in_time(self, asked: Asked, now_ms: int) -> None:
-        """Raises Refusal CUE_REJECTED for a cue that would have its effect now and was asked at another time. Who gives
-        no `timestamp` cannot be late; arming and taking back may be."""
-        if asked.cue.timestamp is None or abs(late_ms := now_ms - asked.asked_ms) <= self._late_ms:
+        """Raises Refusal CUE_REJECTED for a cue that would have its effect now and was asked at another time: when it
+        arrived, if it does not say. Arming and taking back may be late."""
+        late_ms = now_ms - asked.asked_ms
+        if late_ms > self._late_ms:
+            raise _too_late(late_ms)
+        if -late_ms <= self._late_ms:
             return
-        if late_ms > 0:
-            raise Refusal("CUE_REJECTED", f"Too late: it was asked {late_ms / 1000:.1f} s ago; give it again.")
         raise Refusal("CUE_REJECTED", f"Its time is {-late_ms / 1000:.1f} s ahead: arm it, or set that clock right.")
 
     def _answers(self, asked: Asked, stage: Stage, plan: Plan, remembered: Remembered) -> list[Answer]:
@@ -158,6 +165,10 @@ class CueIntake:
         except ENGINE_ERRORS as error:
             # the refusal stands, and the log line above has it
             log.warning("cue_log_missed", cue_id=asked.cue_id, error=str(error))
+
+
+def _too_late(late_ms: int) -> Refusal:
+    return Refusal("CUE_REJECTED", f"Too late: it was asked {late_ms / 1000:.1f} s ago; give it again.")
 
 
 def _ack(plan: Plan, record: CueRecord) -> CueAck:

@@ -53,6 +53,12 @@ class Fenced(Struct, frozen=True):
     """Another director has the lease by now. Nothing was changed."""
 
 
+class Late(Struct, frozen=True):
+    """The engine came to it after its time. Nothing was changed."""
+
+    by_ms: int
+
+
 class Answer(NamedTuple):
     """What is remembered under `key` (see answer_key); None forgets what was."""
 
@@ -109,21 +115,22 @@ class StageStore:
 
     async def commit(
         self, expected_revision: int, decision: Decision, now_ms: int,
-        answers: Sequence[Answer] = (), records: Sequence[CueRecord] = (), *, token: int = 0,
-    ) -> Committed | Conflict | Replayed | Fenced:
+        answers: Sequence[Answer] = (), records: Sequence[CueRecord] = (), *, token: int = 0, until_ms: int = 0,
+    ) -> Committed | Conflict | Replayed | Fenced | Late:
         """Stores and publishes `decision` if the stored revision is `expected_revision`.
 
         `decision.stage` must carry epoch and offset of the stage it was decided on. `answers` are kept for two days and
         `records` go to the cue log in the same step. A node's commit (`token` 0) is not made if the first of `answers`
-        is there already; a director's, under its lease's fencing number, overwrites it.
+        is there already; a director's, under its lease's fencing number, overwrites it. None is made after `until_ms`
+        (0: any time).
         """
         stage, messages = self._messages(decision, now_ms)
-        keys = [self._keys.state, self._keys.events, self._keys.cues, f"{self._keys.director}:fence"]
+        keys = [self._keys.state, self._keys.events, self._keys.cues, f"{self._keys.director}:fence", self._keys.time]
         result = await _COMMIT(
             self._client, [*keys, *(self._ack_key(answer.key) for answer in answers)],
             [
                 expected_revision, msgspec.json.encode(stage), self._keys.channel, EVENTS_KEPT, ACK_LIFE_S, token,
-                0 if token else 1, len(records),
+                0 if token else 1, len(records), until_ms,
                 *(msgspec.json.encode(one.remembered) if one.remembered else b"" for one in answers),
                 *(msgspec.json.encode(record) for record in records), *messages,
             ],
@@ -132,6 +139,8 @@ class StageStore:
             return Replayed(_remembered.decode(result[1]))
         if result[0] == b"fenced":
             return Fenced()
+        if result[0] == b"late":
+            return Late(int(result[1]))
         return Committed(stage) if result[0] == b"committed" else Conflict()
 
     async def log_refusal(self, record: CueRecord) -> None:

@@ -14,7 +14,8 @@ NOT_OPEN: Final = 3
 ENDED: Final = 4
 BROKEN: Final = 5
 UNKNOWN: Final = 6
-"""The engine did not answer: the ballot may have been taken or not. Never said by the script itself."""
+"""The engine did not answer: the ballot may have been taken or not. The script says it of a window that it has no gate
+of: its data are lost until they are rebuilt."""
 FULL: Final = 7
 """With it the window would have more votes than can be counted exactly."""
 

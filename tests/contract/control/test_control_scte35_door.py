@@ -21,6 +21,7 @@ from broadcast_sync.wire.client import CueMessage
 from tests.support.splices import OPPORTUNITY_START, SPLICE_INSERT, at, made
 
 SECRET = b"0123456789abcdef0123456789abcdef"
+START = CueMessage("SHOW_START", data={"showId": "demo", "episode": 1})
 TOKENS = Tokens(Settings(), Ed25519PrivateKey.generate())
 ROWS = [SpliceRow("time_signal", "VOTING_OPEN", {"duration": 90}, segmentation_type=0x34)]
 
@@ -48,7 +49,7 @@ async def test_a_section_is_a_cue_and_the_same_event_is_the_same_cue(
 ) -> None:
     early = await http.post("/control/scte35", content=OPPORTUNITY_START, headers=bearer())
     assert (early.status_code, early.json()["code"]) == (409, "CUE_REJECTED")
-    await intake.submit(CueMessage("SHOW_START", data={"showId": "demo", "episode": 1}), by="anna", received_ms=0)
+    await intake.submit(START, by="anna", received_ms=EngineClock().now_ms())
     timestamp = int(time.time())
     signed = {
         TIMESTAMP_HEADER: str(timestamp), SIGNATURE_HEADER: sign(SECRET, timestamp, OPPORTUNITY_START.encode())
@@ -85,7 +86,7 @@ async def test_a_cancellation_of_nothing_is_refused(http: httpx.AsyncClient) -> 
 async def test_with_the_streams_time_it_is_armed_and_its_cancellation_takes_it_back(
     http: httpx.AsyncClient, intake: CueIntake, store: StageStore, shown: list[Stage]
 ) -> None:
-    await intake.submit(CueMessage("SHOW_START", data={"showId": "demo", "episode": 1}), by="anna", received_ms=0)
+    await intake.submit(START, by="anna", received_ms=EngineClock().now_ms())
     path = f"/control/scte35?pts={0x072BD0050 - 60 * 90_000}"
     armed = await http.post(path, content=OPPORTUNITY_START, headers=bearer())
     again = await http.post(path, content=OPPORTUNITY_START, headers=bearer())

@@ -243,9 +243,9 @@ async def test_no_window_or_idle_is_closed(node: Node) -> None:
         node.intake.handle(session, vote(), 1)
 
 
-async def test_a_window_whose_gate_was_never_opened_is_closed(valkey: Redis) -> None:
+async def test_when_the_engine_has_lost_an_open_window_ballots_are_to_try_again(valkey: Redis) -> None:
     node = Node(valkey)
-    assert await node.answer(FakeSession(), vote()) == "VOTING_CLOSED"
+    assert await node.answer(FakeSession(), vote()) == "TRY_AGAIN"
     assert await valkey.dbsize() == 0
 
 

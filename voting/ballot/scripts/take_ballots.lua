@@ -28,6 +28,7 @@
 --   [3, []]                             the window is not open
 --   [4, []]                             the window has ended
 --   [5, []]                             this ballot could not be read, or its book is broken
+--   [6, []]                             there is no such gate: the engine has lost the window, until it is rebuilt
 --   [7, []]                             with it the window would have more votes than it may
 -- The accepted rows are appended as one entry: k=b, w=window id, n=rows, v=msgpack array of rows, and if wallets paid
 -- for any, j=msgpack array of what they paid, four values each: row from 0, account, lot, votes.
@@ -37,7 +38,7 @@
 -- the first has been let through. Time is the arrival time of each ballot.
 
 local BEFORE, NOT_OPEN, ENDED, BROKEN = '\146\1\144', '\146\3\144', '\146\4\144', '\146\5\144'
-local FULL = '\146\7\144'
+local LOST, FULL = '\146\6\144', '\146\7\144'
 local KEPT = 30 * 86400000
 local VALUES = 7
 local SLOTS = 20         -- into how many parts a rate's period is divided
@@ -189,7 +190,9 @@ local function late_or_early(claims, received)
   if not claims then
     refuse('VOTING_ENDED')
     return ENDED
-  elseif not hard or received < opens then
+  elseif not hard then
+    return LOST
+  elseif received < opens then
     refuse('VOTING_CLOSED')
     return NOT_OPEN
   elseif not open or received > hard then
