@@ -83,8 +83,10 @@ class BroadcastSyncClient:
         self._link = Link(
             url, self, backoff=backoff, heartbeat=heartbeat, compression=compression, proxy=proxy, random=random
         )
-        self._tokens = Tokens(token, refresh_token, self, backoff, random)
-        self._subscriptions = Subscriptions(channels, self, random)
+        self._tokens = Tokens(
+            token, refresh_token, self, answer_s=patience.answer_s, backoff=backoff, random=random
+        )
+        self._subscriptions = Subscriptions(channels, self, answer_s=patience.answer_s, random=random)
         self._votes = Requests(self._send_request, self.now_ms, random, patience)
         self._cues = Requests(self._send_request, self.now_ms, random, CUE_PATIENCE)
         self._inbox = Inbox(inbox, self._reader_back)

@@ -20,7 +20,8 @@ from clients.python.errors import RETRY_CODES, ClientError, Overloaded, Refused,
 
 
 class Patience(Struct, frozen=True):
-    """How long an answer may take before the message goes out again (seconds), and how many may wait at once."""
+    """How long an answer may take before the message goes out again (seconds), and how many may wait at once. AUTH and
+    SUBSCRIBE go out again as votes do."""
 
     answer_s: float = 4.0
     most: int = 64

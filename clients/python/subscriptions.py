@@ -17,8 +17,6 @@ from clients.python.timers import Timers
 
 ACK_WITHIN_S: Final = 5.0
 """What must arrive is acknowledged within this, each client in its own time: a million at once would be a flood."""
-ANSWER_S: Final = 4.0
-"""SUBSCRIBE is said again when no answer came for this long."""
 HEAL_EACH_S: Final = 1.0
 """Gaps are healed no more often than this: a server that numbers badly must not be asked without end."""
 
@@ -33,11 +31,14 @@ class SubscriptionWay(Protocol):
 
 
 class Subscriptions:
-    """The places in `channels`; they outlive connections."""
+    """The places in `channels`; they outlive connections. Without an answer in `answer_s` SUBSCRIBE is said again."""
 
-    def __init__(self, channels: Sequence[str], way: SubscriptionWay, random: Callable[[], float]) -> None:
+    def __init__(
+        self, channels: Sequence[str], way: SubscriptionWay, *, answer_s: float, random: Callable[[], float]
+    ) -> None:
         self.channels = list(channels)
         self._way = way
+        self._answer_s = answer_s
         self._random = random
         self._timers = Timers()
         self._places: dict[str, Position] = {}
@@ -142,7 +143,8 @@ class Subscriptions:
         self._asked.update(channels)
         since = {channel: self._places[channel] for channel in channels if channel in self._places}
         self._way.say(Subscribe(list(channels), since))
-        self._timers.after("ask", ANSWER_S * (0.75 + 0.5 * self._random()), lambda: self._ask(sorted(self._asked)))
+        wait_s = self._answer_s * (0.75 + 0.5 * self._random())
+        self._timers.after("ask", wait_s, lambda: self._ask(sorted(self._asked)))
 
 
 def _nothing() -> None:

@@ -17,8 +17,6 @@ Refresh: TypeAlias = "Callable[[], Awaitable[str | None]]"
 
 REFRESH_BEFORE_S: Final = 60.0
 """A token is asked for anew this long before it ends, or halfway through a short life."""
-ANSWER_S: Final = 4.0
-"""AUTH is said again when no answer came for this long."""
 CODES: Final = frozenset({"UNAUTHENTICATED", "TOKEN_EXPIRED", "FORBIDDEN"})
 """Refusals of a token: asking again with the same one is of no use."""
 
@@ -36,16 +34,19 @@ class TokenWay(Protocol):
 
 
 class Tokens:
-    """`token` None only watches; `refresh` is asked for the next one shortly before it ends and when it is refused."""
+    """`token` None only watches; `refresh` is asked for the next one shortly before it ends and when it is refused.
+    AUTH is said again without an answer after `answer_s`."""
 
     def __init__(
-        self, token: str | None, refresh: Refresh | None, way: TokenWay, backoff: Backoff, random: Callable[[], float]
+        self, token: str | None, refresh: Refresh | None, way: TokenWay, *, answer_s: float, backoff: Backoff,
+        random: Callable[[], float],
     ) -> None:
         self.token = token
         self.accepted = False
         """True while the server holds the client for who the token says."""
         self._refresh = refresh
         self._way = way
+        self._answer_s = answer_s
         self._backoff = backoff
         self._random = random
         self._timers = Timers()
@@ -107,7 +108,7 @@ class Tokens:
 
     def _say(self) -> None:
         if self.token is not None and self._way.say(Auth(self.token)):
-            self._timers.after("say", ANSWER_S * (0.75 + 0.5 * self._random()), self._say)
+            self._timers.after("say", self._answer_s * (0.75 + 0.5 * self._random()), self._say)
 
     def _ask(self, code: str, attempt: int = 0) -> None:
         """Once at a time. A failure is tried again; none, or the same token, and there is nothing more to try."""

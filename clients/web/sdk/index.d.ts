@@ -333,7 +333,7 @@ export interface Options {
   heartbeatMs?: number;
   silenceMs?: number;
   blindAfterMs?: number;
-  /** A vote without an answer after so long goes out again. */
+  /** A vote, AUTH or SUBSCRIBE without an answer after so long goes out again. */
   answerMs?: number;
   cueMs?: number;
   /** Keeps unanswered votes over a reload. */

@@ -99,7 +99,7 @@ export class BroadcastSync {
    * @param {number} [options.heartbeatMs] a PING goes out when nothing came for so long
    * @param {number} [options.silenceMs] the connection counts as lost when nothing came for so long
    * @param {number} [options.blindAfterMs] without a connection for so long, `connection` is `blind`
-   * @param {number} [options.answerMs] a vote without an answer after so long goes out again
+   * @param {number} [options.answerMs] a vote, AUTH or SUBSCRIBE without an answer after so long goes out again
    * @param {number} [options.cueMs] a cue without an answer after so long is UNCONFIRMED; late cues are dangerous
    * @param {{load: () => object[], save: (votes: object[]) => void}} [options.keep] keeps unanswered votes over a reload
    */
@@ -127,6 +127,7 @@ export class BroadcastSync {
     this._cueMs = o.cueMs;
     this._keep = o.keep;
     this._fetch = o.fetch;
+    const { answerMs, backoff } = o;
     const time = { random: o.random, setTimeout: o.setTimeout, clearTimeout: o.clearTimeout };
 
     /** The server's time on this machine. */
@@ -150,20 +151,23 @@ export class BroadcastSync {
         this._emit("change", this);
       },
     });
-    this._tokens = new Tokens({ ...time, backoff: o.backoff }, {
+    this._tokens = new Tokens({ ...time, answerMs, backoff }, {
       send: (message) => this._send(message),
       now: () => this.clock.now(),
       gone: (code) => this._tokenGone(code),
       problem: (data) => this._emit("problem", data),
     });
-    this._subscriptions = new Subscriptions(time, { send: (message) => this._send(message), ping: () => this._ping() });
+    this._subscriptions = new Subscriptions({ ...time, answerMs }, {
+      send: (message) => this._send(message),
+      ping: () => this._ping(),
+    });
     const way = {
       ...time,
       send: (message) => this._tokens.accepted && this._send(message),
       now: () => this.clock.now(),
       changed: () => this._waitingChanged(),
     };
-    this._votes = new Requests(way, { answerMs: o.answerMs });
+    this._votes = new Requests(way, { answerMs });
     this._cues = new Requests(way, { answerMs: 1500, max: 8 });
   }
 

@@ -9,8 +9,6 @@ import { Timers } from "./timers.js";
 
 /** What must arrive is acknowledged within this long, each client at a time of its own: a million at once would be a flood. */
 const ACK_WITHIN_MS = 5_000;
-/** SUBSCRIBE is said again when no answer came for this long. */
-const ANSWER_MS = 4_000;
 /** Gaps are healed no more often than this: a server that numbers badly must not be asked without end. */
 const HEAL_EACH_MS = 1_000;
 
@@ -22,13 +20,15 @@ export const MUST_ARRIVE = new Set([
 
 export class Subscriptions {
   /**
-   * @param {object} options `random`, `setTimeout`, `clearTimeout`
+   * @param {object} options `random`, `setTimeout`, `clearTimeout`; `answerMs`: SUBSCRIBE is said again without an answer
+   *   after so long
    * @param {object} way
    * @param {(message: object) => boolean} way.send
    * @param {() => void} way.ping takes acknowledgements along when nothing else does
    */
-  constructor({ random, ...time }, way) {
+  constructor({ random, answerMs, ...time }, way) {
     this._random = random;
+    this._answerMs = answerMs;
     this._way = way;
     this._timers = new Timers(time);
     /** @type {string[]} */
@@ -140,6 +140,6 @@ export class Subscriptions {
     for (const channel of channels) if (this._places.has(channel)) since[channel] = this._places.get(channel);
     const message = { type: "SUBSCRIBE", channels };
     this._way.send(Object.keys(since).length ? { ...message, since } : message);
-    this._timers.after("ask", ANSWER_MS * (0.75 + 0.5 * this._random()), () => this._ask([...this._asked]));
+    this._timers.after("ask", this._answerMs * (0.75 + 0.5 * this._random()), () => this._ask([...this._asked]));
   }
 }

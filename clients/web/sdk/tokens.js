@@ -4,22 +4,22 @@ import { Timers } from "./timers.js";
 
 /** A token is asked for anew this long before it ends, or halfway through a short life. */
 const REFRESH_BEFORE_MS = 60_000;
-/** AUTH is said again when no answer came for this long. */
-const ANSWER_MS = 4_000;
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
 export class Tokens {
   /**
-   * @param {object} options `random`, `setTimeout`, `clearTimeout`, `backoff`
+   * @param {object} options `random`, `setTimeout`, `clearTimeout`, `backoff`; `answerMs`: AUTH is said again without an
+   *   answer after so long
    * @param {object} way
    * @param {(message: object) => boolean} way.send
    * @param {() => number} way.now the server's time
    * @param {(code: string) => void} way.gone the token is of no use any more, and there is no other
    * @param {(problem: object) => void} way.problem
    */
-  constructor({ random, backoff, ...time }, way) {
+  constructor({ random, backoff, answerMs, ...time }, way) {
     this._random = random;
     this._backoff = backoff;
+    this._answerMs = answerMs;
     this._way = way;
     this._timers = new Timers(time);
     this._refresh = null;
@@ -88,7 +88,7 @@ export class Tokens {
 
   _say() {
     if (!this.token || !this._way.send({ type: "AUTH", token: this.token })) return;
-    this._timers.after("say", ANSWER_MS * (0.75 + 0.5 * this._random()), () => this._say());
+    this._timers.after("say", this._answerMs * (0.75 + 0.5 * this._random()), () => this._say());
   }
 
   /** Asks for a token, once at a time. A failure is tried again; none, or the same one, and there is nothing more to try. */

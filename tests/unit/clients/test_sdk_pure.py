@@ -105,7 +105,7 @@ class Said:
     def __init__(self, *channels: str, random: float = 0.5) -> None:
         self.messages: list[ClientMessage] = []
         self.pings = 0
-        self.subscriptions = Subscriptions(channels, self, lambda: random)
+        self.subscriptions = Subscriptions(channels, self, answer_s=4.0, random=lambda: random)
 
     def say(self, message: ClientMessage) -> bool:
         self.messages.append(message)
