@@ -44,7 +44,8 @@ class Heard:
 
     def __str__(self) -> str:
         answered = sum(map(bool, self.answers.values()))
-        return f"live {self.live}, recovered {self.recovered}, {self.events[-3:]}, {self.seconds[-3:]}, {answered} answers"
+        news = f"{self.events[-3:]}, {self.seconds[-3:]}"
+        return f"live {self.live}, recovered {self.recovered}, {answered} answers, {news}"
 
     def shown(self) -> list[tuple[str, int]]:
         """What must arrive, by epoch and offset."""

@@ -65,7 +65,7 @@ class FaultProxy:
         """Connections that have come, those that found it shut included."""
         self.inflicted: Counter[str] = Counter()
         self.struck: Callable[[], None] = lambda: None
-        """Called with each of them."""
+        """Called with each of them, and with each connection."""
 
     def draw(self) -> str:
         fault = self.faults.draw(self._random)
@@ -98,6 +98,7 @@ class FaultProxy:
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.opened += 1
+        self.struck()
         task = asyncio.get_running_loop().create_task(self._serve(reader, writer))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
