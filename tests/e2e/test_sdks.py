@@ -106,16 +106,17 @@ async def test_the_first_lines_of_the_python_readme(server: ServerProcess, tmp_p
 class Stand:
     """One SDK's crowd, its way to the server, and what its voters have pressed."""
 
-    def __init__(self, name: str, crowd: Crowd, proxy: FaultProxy) -> None:
+    def __init__(self, name: str, seed: int, crowd: Crowd, proxy: FaultProxy) -> None:
         self.name, self.crowd, self.proxy = name, crowd, proxy
+        self.sub = f"{name}-{seed}-"
         self.pressed: set[tuple[str, str]] = set()
         """Voter and ballot id."""
 
     def voter(self, client: int) -> str:
-        return f"{self.name}-{client + 1}"
+        return f"{self.sub}{client + 1}"
 
     def press(self, client: int, contestant: str) -> None:
-        id = f"{self.name}-{client}-{len(self.pressed)}"
+        id = f"{self.sub}{client}-{len(self.pressed)}"
         self.pressed.add((self.voter(client), id))
         self.crowd.vote(client, id, contestant)
 
@@ -136,9 +137,9 @@ async def stands(server: ServerProcess, seed: int) -> AsyncIterator[list[Stand]]
         for name, crowd in (("python", python_crowd), ("javascript", javascript_crowd)):
             proxy = await stack.enter_async_context(FaultProxy(server.port, Random(seed)).running())
             url = f"ws://127.0.0.1:{proxy.port}/voting/sync"
-            stand = Stand(name, await stack.enter_async_context(crowd(url, seed)), proxy)
+            stand = Stand(name, seed, await stack.enter_async_context(crowd(url, seed)), proxy)
             found.append(stand)
-            for client, token in enumerate(server.tokens(VOTERS, sub=f"{name}-")):
+            for client, token in enumerate(server.tokens(VOTERS, sub=stand.sub)):
                 stand.crowd.join(client, token)
         for stand in found:
             await stand.all(lambda heard: heard.live and heard.recovered)
@@ -169,15 +170,17 @@ async def sing(server: ServerProcess, done: asyncio.Event) -> None:
 
 @pytest.mark.timeout(180)
 @pytest.mark.parametrize(("seed", "seconds"), [
-    (1255, 6), *(pytest.param(seed, 30, marks=pytest.mark.soak) for seed in range(4)),
+    (1255, 7), *(pytest.param(seed, 30, marks=pytest.mark.soak) for seed in range(4)),
 ])
 async def test_a_show_over_a_bad_network(server: ServerProcess, seed: int, seconds: int) -> None:
     dice = Random(seed)
-    studio = await Viewer.open(server.url)
-    if server.get("/api/v1/status")["voting"] == "OPEN":
-        await cue(server, "VOTING_CLOSE")
-        await studio.expect("RESULTS_READY")
-    async with stands(server, seed) as crowds:
+    async with AsyncExitStack() as stack:
+        studio = await Viewer.open(server.url)
+        stack.push_async_callback(studio.close)
+        if server.get("/api/v1/status")["voting"] == "OPEN":
+            await cue(server, "VOTING_CLOSE")
+            await studio.expect("RESULTS_READY")
+        crowds = await stack.enter_async_context(stands(server, seed))
         began = len(studio.messages)
         done = asyncio.Event()
         singing = asyncio.create_task(sing(server, done))
@@ -190,7 +193,7 @@ async def test_a_show_over_a_bad_network(server: ServerProcess, seed: int, secon
             stand.press(client, dice.choice(CONTESTANTS))
             if number == len(presses) // 2:
                 await storm(crowds)
-            await asyncio.sleep(seconds * 0.4 / len(presses))
+            await asyncio.sleep(seconds * 0.3 / len(presses))
         closed = len(studio.seen("VOTING_CLOSED"))
         await studio.expect("RESULTS_READY", timeout_s=seconds + 30, after=len(studio.seen("RESULTS_READY")))
         done.set()
@@ -209,7 +212,6 @@ async def test_a_show_over_a_bad_network(server: ServerProcess, seed: int, secon
         rows = await ballots(server)
         for stand in crowds:
             await check(stand, must, rows, seconds)
-    await studio.close()
 
 
 async def storm(crowds: list[Stand]) -> None:
@@ -250,7 +252,8 @@ async def check(stand: Stand, must: list[tuple[str, int]], rows: list[tuple[str,
         assert events == must[: len(events)] and len(events) >= len(must), (who, events, must)
         assert heard.recovered[0] is False and all(heard.recovered[1:]), who
         assert heard.seconds == sorted(set(heard.seconds), reverse=True), (who, heard.seconds)
-        assert heard.seconds[0] <= seconds and heard.seconds[-1] == 0, (who, heard.seconds)
+        # the news of the close may come a moment before the local clock is there
+        assert heard.seconds[0] <= seconds and heard.seconds[-1] <= 1, (who, heard.seconds)
         stand.crowd.look(client)
         await until(stand.crowd, lambda: heard.looked is not None)  # noqa: B023 - awaited in this turn
         assert heard.looked is not None and abs(heard.looked["offMs"]) < 100, (who, heard.looked)
@@ -259,7 +262,9 @@ async def check(stand: Stand, must: list[tuple[str, int]], rows: list[tuple[str,
 
 
 def check_answers(heard: Heard, who: tuple[str, int]) -> None:
-    """Each ballot has one answer: as many acks as the voter has votes, the others refused for that reason."""
-    answers = [answer for each in heard.answers.values() for answer in each]
-    codes = [code for code, _ in answers]
-    assert sorted(codes) == ["ACK"] * FREE + ["NO_FREE_VOTES"] * (PRESSES - FREE), (who, codes)
+    """Each ballot has one answer: as many acks as the voter has votes. The others are refused for that reason, or
+    because the network brought them too late."""
+    codes = [code for each in heard.answers.values() for code, _ in each]
+    late = codes.count("VOTING_ENDED")
+    assert len(codes) == PRESSES and {*codes} <= {"ACK", "NO_FREE_VOTES", "VOTING_ENDED"}, (who, codes)
+    assert FREE - late <= codes.count("ACK") <= FREE, (who, codes)
