@@ -252,8 +252,8 @@ async def check(stand: Stand, must: list[tuple[str, int]], rows: list[tuple[str,
         assert events == must[: len(events)] and len(events) >= len(must), (who, events, must)
         assert heard.recovered[0] is False and all(heard.recovered[1:]), who
         assert heard.seconds == sorted(set(heard.seconds), reverse=True), (who, heard.seconds)
-        # the news of the close may come a moment before the local clock is there
-        assert heard.seconds[0] <= seconds and heard.seconds[-1] <= 1, (who, heard.seconds)
+        # the clock is some ms off: it may show a second too much at first, and the news of the close may be quicker
+        assert heard.seconds[0] <= seconds + 1 and heard.seconds[-1] <= 1, (who, heard.seconds)
         stand.crowd.look(client)
         await until(stand.crowd, lambda: heard.looked is not None)  # noqa: B023 - awaited in this turn
         assert heard.looked is not None and abs(heard.looked["offMs"]) < 100, (who, heard.looked)
