@@ -492,4 +492,5 @@ SERVER_MESSAGES: dict[str, type[Data]] = {
         ResultsReady, CueAck, Tally,
     )
 }
-"""Every message type the server sends, with the Struct of its data; the SDKs decode with it."""
+"""Every message type the server sends, with the Struct of its data; the SDKs decode with it. Their JavaScript half has the
+same in clients/web/sdk/index.d.ts, which tsc holds to tests/golden/messages.json."""

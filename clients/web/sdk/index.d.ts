@@ -150,6 +150,8 @@ export interface Tally {
   recount: "EQUAL" | "PENDING" | "DIFFERS";
   /** Cue events that would be accepted now. */
   legal: string[];
+  /** Those of them that would wait for a second person. */
+  asks?: string[];
   totalVotes: number | null;
   degraded: boolean;
   cues: {
@@ -172,6 +174,8 @@ export interface Tally {
     name: string;
     items: { cueId: string; event: string; at: string; timecode: string; state: string }[];
   } | null;
+  /** Rundowns that wait for their dates. */
+  due?: { name: string; dueAt: string; cues: number; by: string }[];
   reference?: { label: string; at: string; rate: string } | null;
   rehearsal?: boolean;
   nodes?: {
