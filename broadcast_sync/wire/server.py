@@ -492,5 +492,5 @@ SERVER_MESSAGES: dict[str, type[Data]] = {
         ResultsReady, CueAck, Tally,
     )
 }
-"""Every message type the server sends, with the Struct of its data; the SDKs decode with it. Their JavaScript half has the
-same in clients/web/sdk/index.d.ts, which tsc holds to tests/golden/messages.json."""
+"""Every message type the server sends, with the Struct of its data; the Python SDK decodes with it. A field that is new
+here belongs into clients/web/sdk/index.d.ts, too: a test holds that to tests/golden/messages.json."""
