@@ -167,6 +167,8 @@ async def test_casparcg_from_a_file(page: Page, show: Show, tmp_path: Path) -> N
         await caspar(page, "CG NEXT")
         await caspar(page, "CG UPDATE", json.dumps({"title": "The Last Round"}))
         await expect(page.locator(".stage")).to_contain_text("The Last Round")
+        await caspar(page, "CG UPDATE", json.dumps({"title": "undefined"}))  # SPX's word for an empty field
+        await expect(page.locator(".stage")).to_contain_text("Voices of the Mekong")
         await expect(on(page, "row-c07")).to_contain_text("3")
         await caspar(page, "CG STOP")
         await expect(page.locator(".stage")).to_be_hidden()
