@@ -89,6 +89,9 @@ export class Board {
     const look = [kind, counted, area.x, area.y, width, height].join(" ");
     if (look === this.#look) return;
     this.#look = look;
+    // rows of another size do not fly from where they stood: they come in anew
+    for (const { item } of this.#rows.values()) item.remove();
+    this.#rows.clear();
     this.#list.dataset.kind = kind;
     this.#list.classList.toggle("uncounted", !counted);
     const { style } = this.#list;

@@ -23,6 +23,7 @@ export const MOST = 200;
 /** How so many rows are drawn in a full picture: nothing is smaller than 26 px of 1080. Without figures a row is short. */
 function full(count, counted) {
   if (count <= 3) return { kind: "cards", columns: Math.max(1, count), lines: 1, gap: 32, tallest: 876 };
+  if (count <= 6 && !counted) return { kind: "cards", columns: count === 4 ? 2 : 3, lines: 2, gap: 24, tallest: 876 };
   if (count <= 12 && !counted) return { kind: "tiles", columns: 2, lines: Math.ceil(count / 2), gap: 14, tallest: 204 };
   if (count <= 7) return { kind: "large", columns: 1, lines: count, gap: 14, tallest: 160 };
   if (count <= 12) return { kind: "rows", columns: 1, lines: count, gap: 8, tallest: 84 };
@@ -45,7 +46,7 @@ function grid(count, layout, counted) {
  * @property {number} perPage
  * @property {number} pages at least 1
  * @property {(place: number) => {x: number, y: number}} at where a place of a page stands in the area; places count from 0, down each
- *   column, then to the right
+ *   column, then to the right; cards to the right, then down
  */
 
 /**
@@ -61,6 +62,11 @@ export function arrange(count, layout = "full", counted = true) {
   const width = (area.width - between * (columns - 1)) / columns;
   const height = Math.min(tallest, (area.height - gap * (lines - 1)) / lines);
   const perPage = columns * lines;
-  const at = (place) => ({ x: Math.floor(place / lines) * (width + between), y: (place % lines) * (height + gap) });
+  const across = kind === "cards";
+  const at = (place) => {
+    const column = across ? place % columns : Math.floor(place / lines);
+    const line = across ? Math.floor(place / columns) : place % lines;
+    return { x: column * (width + between), y: line * (height + gap) };
+  };
   return { kind, area, width, height, perPage, pages: Math.max(1, Math.ceil(count / perPage)), at };
 }

@@ -11,6 +11,8 @@ import { viewOf } from "./view.js";
 /** A release that is older than this when it comes is over: who comes late gets the outcome at once. */
 const LATE_MS = 15_000;
 
+const NOTHING = new Figures();
+
 /** Hosts send strings. */
 export const yes = (value) => value === true || value === "1" || value === "true";
 const number = (value, otherwise) =>
@@ -120,7 +122,8 @@ export class Programme {
    */
   snapshot(state, data, { seconds, share, remainingMs }, { still, turn }) {
     const act = actOf(state);
-    const counted = this.#figures.known && mayShowCounts(state);
+    // before the first vote nobody is ahead: the line-up is shown, not twelve who are all first
+    const counted = this.#figures.known && mayShowCounts(state) && Number(this.#figures.total) > 0;
     const view = viewOf({
       state, remainingMs, act: act !== null, releasedMs: this.#releasedMs, told: this.#reveal?.done ?? false, wanted: data.view,
     });
@@ -153,8 +156,7 @@ export class Programme {
   }
 
   #ranking(state, counted) {
-    const rows = standing(lineUpOf(state), this.#figures, MOST);
-    return { rows, counted, reveal: null, final: null };
+    return { rows: standing(lineUpOf(state), counted ? this.#figures : NOTHING, MOST), counted, reveal: null, final: null };
   }
 
   #outcome(state, view) {

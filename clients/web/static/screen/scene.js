@@ -62,6 +62,7 @@ export class Scene {
     classList.toggle("holding", view === "reveal" && Boolean(now.reveal?.holding));
     classList.toggle("still", now.still);
     classList.toggle("safe-areas", look.safe);
+    classList.toggle("rehearsing", now.rehearsal);
     classList.toggle("last", view === "open" && now.time.seconds !== null && now.time.seconds > 0 && now.time.seconds <= 10);
     const whole = look.layout === "full";
     const listed = LISTS.has(view) || (view === "final" && !whole);
@@ -149,8 +150,9 @@ export class Scene {
     if (view === "waiting") return "";
     if (view !== "reveal") return voting === "CLOSED" ? words.follows : words.counting;
     if (reveal?.holding) return words.winnerNext;
+    if (reveal?.step?.kind === "rest") return `${reveal.step.rank}–${reveal.step.rank + reveal.step.places.length - 1}`;
     if (reveal?.step?.kind === "place") return `${words.place} ${reveal.step.rank}`;
-    return "";
+    return words.counted;
   }
 
   /** The one act that the column is about. While nobody may be ahead of others, all take turns. */
