@@ -92,6 +92,10 @@ async def page_of(
     return page
 
 
+async def shot(page: Page, name: str) -> None:
+    await page.screenshot(path=SHOTS / f"{name}.jpg", type="jpeg", quality=82)
+
+
 def act(page: Page, contestant: str) -> Locator:
     return page.locator("#acts .act", has=page.get_by_test_id(f"vote-{contestant}"))
 
@@ -155,7 +159,7 @@ async def test_a_vote_in_a_tunnel_is_counted_once_afterwards(browser: Browser, s
         await expect(page.get_by_test_id(f"vote-{contestant}")).to_have_text("Retrying")
     await expect(page.get_by_test_id("remaining")).to_have_text("3 of 5 free votes left")
     assert await findings(page) == []
-    await page.screenshot(path=SHOTS / "phone-kept.jpg", type="jpeg", quality=82)
+    await shot(page, "phone-kept")
 
     await page.reload()  # in mid-vote, still in the tunnel
     tunnel.deaf_to, tunnel.dark = None, False
@@ -240,6 +244,7 @@ async def test_khmer_and_english(browser: Browser, server: ServerProcess) -> Non
     await expect(act(page, "c01").locator(".act-name")).to_have_text("សុខ តារា")
     await page.get_by_test_id("vote-c01").click()
     await expect(page.get_by_test_id("remaining")).to_have_text("នៅសល់ 4/5 សំឡេងឥតគិតថ្លៃ")
+    await shot(page, "phone-khmer")
     assert await findings(page) == []
     await page.get_by_test_id("language").click()
     await expect(page.get_by_test_id("remaining")).to_have_text("4 of 5 free votes left")
@@ -269,7 +274,7 @@ async def test_bought_votes_are_asked_about_by_keyboard_alone(browser: Browser, 
     sheet = page.get_by_test_id("sheet")
     await expect(sheet).to_be_visible()
     assert await findings(page) == []
-    await page.screenshot(path=SHOTS / "phone-sheet.jpg", type="jpeg", quality=82)
+    await shot(page, "phone-sheet")
     await page.keyboard.press("Escape")
     await expect(sheet).to_be_hidden()
     await expect(button).to_be_focused()
@@ -299,6 +304,7 @@ async def test_the_clock_is_that_of_the_picture_as_far_as_votes_count(browser: B
     await expect(said).to_contain_text("Your picture is 20 seconds behind the studio.")
     # four seconds of grace, less what a vote needs on its way, are followed; of the rest it is honest
     await expect(said).to_contain_text("The lines close here 18 seconds before you see it.")
+    await shot(behind, "phone-behind")
     await expect(plain.get_by_test_id("behind")).to_be_hidden()
     shown = [await page.get_by_test_id("countdown").inner_text() for page in (plain, behind)]
     minutes, seconds = zip(*(map(int, text.split(":")) for text in shown), strict=True)
@@ -395,7 +401,7 @@ async def test_two_hundred_acts_to_the_result(
             await expect(shown).to_have_count(found)
         await page.get_by_role("button", name="Dance").click()
         await expect(page.get_by_text("67 acts")).to_be_visible()
-        await page.screenshot(path=SHOTS / "phone-many.jpg", type="jpeg", quality=82)
+        await shot(page, "phone-many")
         await page.get_by_role("button", name="All").click()
         await page.get_by_test_id("find").fill("137")
         await page.get_by_test_id("vote-c137").click()
