@@ -4,7 +4,7 @@ import { byId, setText, socketUrl, stored, titles } from "./page.js";
 import { Acts, face, shareOf } from "./phone/acts.js";
 import { configuredDelay, StreamDelay } from "./phone/delay.js";
 import { History } from "./phone/history.js";
-import { leftOf, offers, plainType } from "./phone/kinds.js";
+import { BOUGHT, leftOf, offers, plainType } from "./phone/kinds.js";
 import { drawClosing, drawResult } from "./phone/outcome.js";
 import { Pass } from "./phone/pass.js";
 import { Sheet } from "./phone/sheet.js";
@@ -60,9 +60,9 @@ const pass = new Pass({
 const mine = new MyVotes({ show, store: stored, join: () => pass.join(), changed: () => render(), answered });
 const acts = new Acts({
   list: byId("acts"), stage: byId("on-stage-act"), finder: byId("finder"), field: byId("find"), chips: byId("kinds"), found: byId("found"),
-}, { press, more: ask });
+}, { press, more: ask }, async (query) => (await show.contestants({ ...query, limit: 100 })).contestants);
 const sheet = new Sheet(byId("sheet"));
-const history = new History(byId("history"), { token: () => pass.token, words: () => words });
+const history = new History(byId("history"), { token: () => pass.token, words: () => words, nameOf: (id) => acts.rows.get(id)?.name ?? null });
 
 // --- what is known --------------------------------------------------------------------------------------------
 
@@ -114,8 +114,11 @@ function noteOf(phase, refusal) {
 }
 
 /** What an act's row shows now. */
-function standing(board, more, spent) {
+function standing(board, spent) {
   const here = rules();
+  const other = offered();
+  const more = other.length > 0;
+  const weighty = other.some(({ type }) => !BOUGHT.includes(type)); // what was bought comes after what is free
   return (act) => {
     const phase = mine.phaseOf(act.id);
     const done = mine.isDone(act.id, here);
@@ -126,7 +129,7 @@ function standing(board, more, spent) {
       label: phase ? words[phase] : idle,
       phase,
       off: out || (!phase && (done || (spent && !more))),
-      more: more && !spent && !out && !done,
+      more: weighty && !spent && !out && !done,
       note: phase === "sending" || phase === "counted" ? "" : noteOf(phase, mine.of(act.id).refusal),
       share: shareOf(board?.get(act.id)),
       mine: counted,
@@ -190,10 +193,12 @@ function drawStage(now) {
 }
 
 function drawActs(now) {
-  acts.show(lineUp(), show.state.performance?.contestantId ?? null, language, words);
+  const { window, contestants, contestantCount } = show.state;
+  const total = lineUp() === contestants ? contestantCount : window.contestantCount ?? window.contestants.length;
+  acts.show(lineUp(), total, show.state.performance?.contestantId ?? null, language, words);
   byId("acts").hidden = byId("acts-head").hidden = now === "result" || now === "closing";
   const board = now === "open" && show.state.board ? new Map(show.state.board.results.map((row) => [row.contestantId, row])) : null;
-  acts.draw(standing(board, offered().length > 0, left() === 0));
+  acts.draw(standing(board, left() === 0));
 }
 
 function mineInWords() {

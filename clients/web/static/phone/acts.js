@@ -5,6 +5,8 @@ import { languageOf, namesOf } from "./words.js";
 
 /** Fewer are seen at a glance; more are searched. */
 const SEARCH_FROM = 16;
+/** A long line-up is not sent whole; the rest is asked for once the finger rests. */
+const LOOK_AFTER_MS = 350;
 const HUES = 6;
 
 /** The photo, its place kept while it loads; a letter where there is none. Decorative: the name stands beside it. */
@@ -75,20 +77,29 @@ export class Acts {
   /**
    * @param {object} places the elements: `list`, `stage` (another list), `finder`, `field`, `chips`, `found`
    * @param {{press: (act: object) => void, more: (act: object) => void}} ways
+   * @param {(query: {search?: string, category?: string}) => Promise<object[]>} look finds acts beyond the list
    */
-  constructor(places, ways) {
+  constructor(places, ways, look) {
     this._at = places;
     this._ways = ways;
+    this._look = look;
     /** @type {Map<string, Row>} */
     this.rows = new Map();
     this._stage = null;
+    this._further = [];
+    this._total = 0;
     this._key = "";
     this._category = "";
     places.field.addEventListener("input", () => this._filter());
   }
 
-  /** Takes a line-up over. @param {object[]} acts @param {string | null} onStage the id of the act that is on stage */
-  show(acts, onStage, language, words) {
+  /**
+   * Takes a line-up over.
+   * @param {object[]} acts @param {number} total how many there are in all
+   * @param {string | null} onStage the id of the act that is on stage
+   */
+  show(acts, total, onStage, language, words) {
+    this._total = total;
     if (acts !== this._acts || language !== this._language) {
       this._acts = acts;
       const key = language + JSON.stringify(acts);
@@ -100,6 +111,7 @@ export class Acts {
 
   /** @param {(act: object) => object} standing what `Row.draw` takes */
   draw(standing) {
+    this._standing = standing;
     for (const row of this.rows.values()) row.draw(standing(row.act));
     this._stage?.draw(standing(this._stage.act));
   }
@@ -116,6 +128,7 @@ export class Acts {
     this._language = language;
     this._words = words;
     this._onStage = undefined;
+    this._further = [];
     this.rows = new Map(acts.map((act, place) => [act.id, this._row(act, `vote-${act.id}`, place > 5)]));
     this._at.list.replaceChildren(...[...this.rows.values()].map((row) => row.item));
     this._at.finder.hidden = acts.length < SEARCH_FROM;
@@ -135,13 +148,53 @@ export class Acts {
   }
 
   _filter() {
+    clearTimeout(this._looking);
+    this._looking = 0;
     const query = this._at.finder.hidden ? "" : this._at.field.value;
+    const missing = this._total - this._acts.length;
+    const asked = query.trim() || this._category;
+    if (!asked) this._putFurther([]);
+    const found = this._sift(query);
+    setText(this._at.found, asked ? this._words.found(found) : missing > 0 ? this._words.further(missing) : "");
+    if (missing > 0 && asked) this._looking = setTimeout(() => void this._lookFurther(query), LOOK_AFTER_MS);
+  }
+
+  /** @returns {number} how many rows are shown */
+  _sift(query) {
     let found = 0;
     for (const row of this.rows.values()) {
       row.item.hidden = !matches(row.act, query, this._category);
       if (!row.item.hidden) found += 1;
     }
-    setText(this._at.found, query || this._category ? this._words.found(found) : "");
+    return found;
+  }
+
+  /** Adds the rows of acts that are not in the list, in the place of those of the search before. */
+  async _lookFurther(query) {
+    const search = query.trim();
+    const wanted = { ...(search.length > 1 && { search }), ...(this._category && { category: this._category }) };
+    if (!Object.keys(wanted).length) return;
+    const looking = this._looking;
+    let acts;
+    try {
+      acts = await this._look(wanted);
+    } catch {
+      return; // away or busy: what is in the list was searched
+    }
+    if (looking !== this._looking) return; // another search has begun
+    this._putFurther(acts);
+    setText(this._at.found, this._words.found(this._sift(query)));
+  }
+
+  _putFurther(acts) {
+    for (const row of this._further) {
+      this.rows.delete(row.act.id);
+      row.item.remove();
+    }
+    this._further = acts.filter((act) => !this.rows.has(act.id)).map((act) => this._row(act, `vote-${act.id}`, true));
+    for (const row of this._further) this.rows.set(row.act.id, row);
+    this._at.list.append(...this._further.map((row) => row.item));
+    if (this._standing) this.draw(this._standing);
   }
 
   _putOnStage(id) {

@@ -4,14 +4,15 @@ import { el, setText } from "../page.js";
 const PATH = "/api/v1/xfactor/voting/history?per_page=50";
 
 export class History {
-  /** @param {HTMLDetailsElement} place @param {{token: () => string | null, words: () => object}} given */
-  constructor(place, { token, words }) {
+  /** @param {HTMLDetailsElement} place @param {{token: () => string | null, words: () => object, nameOf: (id: string) => string | null}} given */
+  constructor(place, { token, words, nameOf }) {
     this._place = place;
     this._list = place.querySelector("ol");
     this._said = place.querySelector("p");
     this._again = place.querySelector("button");
     this._token = token;
     this._words = words;
+    this._nameOf = nameOf;
     this._reading = 0;
     place.addEventListener("toggle", () => place.open && void this.read());
     this._again.addEventListener("click", () => void this.read());
@@ -47,7 +48,7 @@ export class History {
     const words = this._words();
     const time = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit", second: "2-digit" });
     this._list.replaceChildren(...votes.map((vote) => el("li", { class: "past" },
-      el("span", { class: "past-name" }, el("bdi", {}, vote.contestant.name || vote.contestant.id)),
+      el("span", { class: "past-name" }, el("bdi", {}, this._nameOf(vote.contestant.id) ?? (vote.contestant.name || vote.contestant.id))),
       el("span", { class: "past-what" }, `${words.kind[vote.vote_type] ?? vote.vote_type} ×${vote.vote_count}`, vote.voided ? ` · ${words.void}` : ""),
       el("span", { class: "past-when tabular" }, time.format(new Date(vote.created_at))),
     )));

@@ -33,6 +33,7 @@ const EN = {
   search: "Find a name or number",
   all: "All",
   found: (n) => `${count(n)} ${plural(n, "act", "acts")}`,
+  further: (n) => `${count(n)} more can be found by name.`,
   vote: "Vote",
   again: "Vote again",
   voted: "Voted",
@@ -96,14 +97,15 @@ const EN = {
   passUse: "Use this pass",
   rules: (rules) => rules?.text ?? "",
   refusedForGood: (reason) => reason,
-  code: (refusal, plainWords) => plainWords(refusal), // the SDK has them in English
+  // the SDK has them in English; here there is nothing to join
+  code: (refusal, plainWords) => (refusal.code === "UNAUTHENTICATED" ? "A pass is needed to vote." : plainWords(refusal)),
 };
 
 const KM_CODES = {
   BAD_MESSAGE: "កម្មវិធីរបស់អ្នក និងស្ទូឌីយោមិនយល់គ្នា។ សូមបើកទំព័រនេះឡើងវិញ។",
   TOO_LARGE: "ទិន្នន័យដែលផ្ញើធំពេក។ សូមបើកទំព័រនេះឡើងវិញ។",
   UNSUPPORTED: "មិនអាចប្រើនៅទីនេះបានទេ។",
-  UNAUTHENTICATED: "សូមចូលជាមុនសិន ទើបអាចបោះឆ្នោតបាន។",
+  UNAUTHENTICATED: "ត្រូវការលេខកូដចូល ទើបអាចបោះឆ្នោតបាន។",
   TOKEN_EXPIRED: "លេខកូដចូលរបស់អ្នកផុតកំណត់ហើយ។ សូមចូលម្តងទៀត។",
   FORBIDDEN: "លេខកូដចូលរបស់អ្នកមិនអនុញ្ញាតឱ្យធ្វើដូច្នេះទេ។",
   RATE_LIMIT: "លឿនពេកហើយ។ សូមរង់ចាំបន្តិច។",
@@ -164,6 +166,7 @@ const KM = {
   search: "ស្វែងរកឈ្មោះ ឬលេខ",
   all: "ទាំងអស់",
   found: (n) => `បេក្ខជន ${count(n)} រូប`,
+  further: (n) => `បេក្ខជន ${count(n)} រូបទៀត អាចរកតាមឈ្មោះ។`,
   vote: "បោះឆ្នោត",
   again: "បោះទៀត",
   voted: "បានបោះហើយ",
