@@ -469,8 +469,8 @@ class Tally(Data, frozen=True):
 class CueLogRow(Struct, frozen=True, rename="camel"):
     """One line of the cue log, newest first on the console. `mode` is take, arm, cancel or confirm, or what the
     director does with a cue by itself: drop, expire. `outcome` is `executed`, `armed`, `cancelled`, `pending`,
-    `expired` or an error code whose reason is `message`. `at` is when it was asked, `executedAt` when it changed the
-    show, null if it did not: an armed cue may have been asked long before."""
+    `expired`, `due` (RUNDOWN: it waits for its date) or an error code whose reason is `message`. `at` is when it was
+    asked, `executedAt` when it changed the show, null if it did not: an armed cue may have been asked long before."""
 
     cue_id: str
     event: str

@@ -276,7 +276,7 @@ async def test_armed_cues_are_taken_by_hand_and_cancelled_and_a_season_goes_on(
 
     await keys(page, "v")
     await expect(page.get_by_test_id("void-ids")).to_be_focused()
-    await expect(page.get_by_test_id("notice")).to_contain_text("not filled in")
+    await expect(page.get_by_test_id("notice")).to_contain_text("empty or wrong")
     assert await findings(page) == []
     await keys(page, "Escape")
     await expect(page.get_by_test_id("seldom")).to_be_hidden()

@@ -197,8 +197,8 @@ test("a line of the log is a refusal when its outcome is a code", () => {
   assert.equal(outcome(row("executed", "confirm")), "Confirmed, revision 3");
   assert.equal(outcome(row("pending")), "Asked");
   assert.equal(outcome(row("STALE_REVISION")), "STALE_REVISION");
-  assert.deepEqual(["executed", "armed", "cancelled", "pending", "CUE_REJECTED"].map((is) => isRefused(row(is))),
-    [false, false, false, false, true]);
+  assert.deepEqual(["executed", "armed", "cancelled", "pending", "due", "CUE_REJECTED"].map((is) => isRefused(row(is))),
+    [false, false, false, false, false, true]);
 });
 
 // --- the tally ----------------------------------------------------------------------------------------------------
@@ -258,8 +258,8 @@ test("the strip tells of the next cue that is armed, and of the last that was ta
   assert.equal(nextCue({ armed: [armed(90_000)] }, now).at, `at ${timeOfDay(at(90_000))}`);
   const taken = line("executed", { executedAt: at(-2_000), latenessMs: 4 });
   assert.equal(lastCue({ cues: [line("armed"), line("pending"), taken] }).words, `taken at ${timeOfDay(at(-2_000))}, 4 ms late`);
-  const refused = lastCue({ cues: [line("CUE_REJECTED", { message: `Open until ${at(5_000)}.` }), taken] });
-  assert.deepEqual(refused, { name: "Extend", words: `not taken: Open until ${timeOfDay(at(5_000))}.`, refused: true });
+  const refused = lastCue({ cues: [line("CUE_REJECTED", { message: "No." }), taken] });
+  assert.deepEqual(refused, { name: "Extend", words: "not taken: No.", refused: true });
   assert.equal(lastCue({ cues: [line("armed")] }).words, "No cue was given yet");
 });
 
@@ -270,7 +270,9 @@ test("a rundown for another evening says when it is due", () => {
 });
 
 test("a message of the server's tells the time of day", () => {
-  assert.equal(plain("for 2026-11-25T03:17:04.053Z, by the rundown"), `for ${timeOfDay("2026-11-25T03:17:04Z")}, by the rundown`);
+  const at = "2026-11-25T12:17:04.053Z";
+  assert.equal(plain(`for ${at}, by the rundown`, new Date(at)), `for ${timeOfDay(at)}, by the rundown`);
+  assert.match(plain(`due ${at}`, new Date(2026, 10, 20)), /^due Wed,? 25 Nov,? \d\d:17$/);
   assert.equal(plain("Close it first."), "Close it first.");
 });
 

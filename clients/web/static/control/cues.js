@@ -20,8 +20,11 @@ export const CUES = Object.freeze({
   VOID: { name: "Void votes", asking: "Ask to void", key: "V", guarded: true },
 });
 
+/** What the cue log has beside cues. */
+const OTHERS = { RUNDOWN: "Rundown" };
+
 /** An event in the desk's words; what it does not know keeps the wire's. */
-export const nameOf = (event) => CUES[event]?.name ?? event;
+export const nameOf = (event) => CUES[event]?.name ?? OTHERS[event] ?? event;
 
 /**
  * The cues that a press only asks for, since another person must confirm them: as the server said in its tally; until one

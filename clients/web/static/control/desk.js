@@ -109,6 +109,6 @@ export class Desk {
     const field = firstField(event);
     const wrong = field?.closest(".fields").querySelector("input:invalid");
     (wrong ?? field)?.focus();
-    this._say(`${CUES[event].name}: a field is not filled in.`, "bad");
+    this._say(`${CUES[event].name}: a field is empty or wrong.`, "bad");
   }
 }

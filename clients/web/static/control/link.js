@@ -43,7 +43,7 @@ export class Link {
     const old = this._tallyAt === null ? 0 : this._now() - this._tallyAt;
     let words = "";
     if (degraded || tally?.degraded) {
-      words = "The server is cut off from its engine. The countdown goes on; cues may be refused until it is back.";
+      words = "The server is cut off from its engine. The countdown goes on; cues may be refused.";
     } else if (live && old > TALLY_MS) {
       words = `No tally for ${age(old)}: the numbers, the rundown and the requests are that old.`;
     }

@@ -32,8 +32,12 @@ const dayAndTime = new Intl.DateTimeFormat("en-GB", {
 export const dueWords = ({ name, dueAt, cues }) =>
   `${name}: ${count(cues)} ${cues === 1 ? "cue" : "cues"}, due ${dayAndTime.format(new Date(dueAt))}`;
 
-/** A message of the server's, with its instants as times of day. */
-export const plain = (message = "") => message.replace(/\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z/g, timeOfDay);
+/** A message of the server's, with its instants as times of day; of another day than `today`'s with their day. */
+export const plain = (message = "", today = new Date()) =>
+  message.replace(/\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z/g, (iso) => {
+    const at = new Date(iso);
+    return at.toDateString() === today.toDateString() ? timeOfDay(iso) : dayAndTime.format(at);
+  });
 
 /** What has become of a cue, or of one that waited (`mode` take, cancel or confirm). */
 export function ackWords(event, ack, mode = "take") {
@@ -62,6 +66,7 @@ export function foundWords(cue) {
 
 const OUTCOMES = {
   executed: "Taken", armed: "Armed", cancelled: "Cancelled", pending: "Asked", expired: "Expired",
+  due: "Waits for its date",
 };
 
 /** The outcome of a line of the cue log; what the desk does not know is a refusal and keeps its code. */
