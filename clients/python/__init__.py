@@ -1,6 +1,7 @@
 """SDK for asyncio programs: README.md. What it does is in docs/sdk.md, beside what the JavaScript SDK does.
 
-client.py         BroadcastSyncClient: what the show is, votes and cues
+client.py         BroadcastSyncClient: what the show is, votes and cues, who is told
+conversation.py   what is said on its connections: the parts below, put together
 link.py           the connection under it: reconnects, silence, when to stop
 connection.py     when to try again, how long to wait, when a connection is dead: pure
 tokens.py         AUTH, and the next token in time

@@ -10,7 +10,10 @@ import msgspec
 import pytest
 
 from clients.python.client import BroadcastSyncClient
+from clients.python.connection import BACKOFF, HEARTBEAT
+from clients.python.conversation import Conversation, Owner
 from clients.python.messages import Message
+from clients.python.requests import PATIENCE
 from tests.support.process import ROOT
 from tests.support.small_server import SmallServer
 
@@ -19,22 +22,25 @@ ODD: list[dict[str, Any]] = json.loads((ROOT / "tests/golden/odd_frames.json").r
 
 
 class Watching:
-    """A client that is told frames as if its connection had brought them."""
+    """A conversation that is told frames as if its connection had brought them."""
 
     def __init__(self) -> None:
-        self.client = BroadcastSyncClient("ws://test/", proxy=None)
         self.heard: list[Message] = []
-        self.client.on("*", self.heard.append)
+        self.conversation = Conversation(
+            "ws://test/", Owner(self.heard.append, lambda seconds: None, lambda: None), token=None, refresh_token=None,
+            channels=("show",), patience=PATIENCE, backoff=BACKOFF, heartbeat=HEARTBEAT, compression=True, proxy=None,
+            random=lambda: 0.5,
+        )
 
     def hear(self, frame: str) -> None:
-        self.client.received(frame)
+        self.conversation.received(frame)
 
 
 @pytest.fixture
 async def watching() -> AsyncIterator[Watching]:
     watcher = Watching()
     yield watcher
-    await watcher.client.close()
+    await watcher.conversation.link.close()
 
 
 def told(message: Message, fields: Collection[str]) -> dict[str, Any]:
