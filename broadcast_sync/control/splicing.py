@@ -70,8 +70,9 @@ class Splicing:
         received_ms = self._clock.now_ms()
         body = await read_body(request, BODY_BYTES, BODY_S)
         by = self._operators.admit(request, body).by
-        query = read_query(request, SpliceQuery)
-        cue = self._cue(body, query.pts, received_ms)
+        with self._operators.noting(request, by):
+            query = read_query(request, SpliceQuery)
+            cue = self._cue(body, query.pts, received_ms)
         return await self._intake.submit(cue, by=by, received_ms=received_ms)
 
     def _cue(self, body: bytes, pts: int | None, received_ms: int) -> CueMessage:

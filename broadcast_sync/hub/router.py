@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from time import monotonic
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 
 import msgspec
@@ -11,6 +12,7 @@ import structlog
 from msgspec import UNSET, Struct
 
 from broadcast_sync.errors import Refusal
+from broadcast_sync.hub.limits import Limit
 from broadcast_sync.wire.client import ClientMessage
 from broadcast_sync.wire.codecs import JSON, MSGPACK, Codec
 
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 MAX_PENDING: Final = 32
 """Asynchronous handlers at work for one session; a message beyond gets BUSY."""
 ID_LENGTH: Final = 64
+LINES_PER_SECOND: Final = 5.0
 
 M = TypeVar("M", bound=ClientMessage)
 Handler: TypeAlias = "Callable[[Session, M, int], Awaitable[None] | None]"
@@ -95,6 +98,8 @@ class Router:
         self._unknown = 0
         self.faults = 0
         """Handlers that raised something that was no Refusal."""
+        self._lines = Limit(LINES_PER_SECOND, LINES_PER_SECOND)
+        self._line_level = 0.0
 
     def register(
         self,
@@ -135,7 +140,7 @@ class Router:
             session.acknowledge(head.ack)
         try:
             if route.roles or route.paths is not None:
-                route.check(session, received_ms)
+                self._check(route, session, received_ms)
             rest = route.handler(session, message, received_ms)
         except Refusal as refusal:
             session.refuse(refusal, *_ids(message))
@@ -144,6 +149,23 @@ class Router:
         else:
             if rest is not None:
                 self._spawn(session, message, rest)
+
+    def _check(self, route: Route, session: Session, received_ms: int) -> None:
+        """As Route.check, with a line for a message that asks for a role which the session has not shown: a cue from a
+        phone is worth a look. Of a flood the rest is only answered."""
+        try:
+            route.check(session, received_ms)
+        except Refusal as refusal:
+            now = monotonic()
+            level = self._lines.spend(self._line_level, now)
+            if route.roles and self._lines.excess(level, now) <= 0:
+                self._line_level = level
+                user = session.identity.user_id if session.identity else None
+                _log.warning(
+                    "message_not_allowed", type=route.message.TYPE, session=session.id, user=user,
+                    address=session.address, code=refusal.code,
+                )
+            raise
 
     async def settle(self) -> None:
         """Returns when the asynchronous handlers that are at work now have come to their end."""

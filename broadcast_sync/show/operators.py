@@ -1,19 +1,29 @@
 """Who an HTTP request to the control room is by: a token with the role `control`, or a signature of the shared secret
-(see signing.py)."""
+(see signing.py). What is refused before it comes to the cue log has its line in the server's."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from time import monotonic_ns
 from typing import Final, NamedTuple
 
+import structlog
 from starlette.requests import Request
 
 from broadcast_sync.bearer import Bearer
 from broadcast_sync.clock import EngineClock
+from broadcast_sync.errors import Refusal
 from broadcast_sync.settings import Settings
+from broadcast_sync.show.pace import Pace
 from broadcast_sync.show.signing import SIGNATURE_HEADER, TIMESTAMP_HEADER, check, cue_id_of
 from broadcast_sync.tokens import Tokens
 
+log = structlog.get_logger()
+
 SCHEMES: Final = ("bearer", "signature")
+LINES_PER_SECOND: Final = 5.0
+"""Refusals that get a line; of a flood the rest is only answered."""
 SIGNED_BY: Final = "signature"
 """Who a signed cue is by, in the cue log: the holder of the secret."""
 
@@ -35,9 +45,34 @@ class Operators:
         self._secret = secret
         self._clock = clock
         self._window_s = settings.control.signature_window_s
+        self._lines = Pace(LINES_PER_SECOND)
 
     def admit(self, request: Request, body: bytes = b"") -> Operator:
-        """Who asks. Raises Refusal UNAUTHENTICATED, TOKEN_EXPIRED or FORBIDDEN."""
+        """Who asks. Raises Refusal UNAUTHENTICATED, TOKEN_EXPIRED or FORBIDDEN, each with its line."""
+        with self.noting(request, ""):
+            return self._admit(request, body)
+
+    @contextmanager
+    def noting(self, request: Request, by: str) -> Iterator[None]:
+        """A line in the log for a Refusal that leaves the block; `by` is empty for whoever has proved nothing."""
+        try:
+            yield
+        except Refusal as refusal:
+            if self._worth_a_line():
+                log.warning(
+                    "control_request_refused", path=request.url.path, by=by, code=refusal.code, reason=refusal.message,
+                    address=request.client.host if request.client else "",
+                )
+            raise
+
+    def _worth_a_line(self) -> bool:
+        try:
+            self._lines.take("", monotonic_ns() // 1_000_000)
+        except Refusal:
+            return False
+        return True
+
+    def _admit(self, request: Request, body: bytes) -> Operator:
         signature = request.headers.get(SIGNATURE_HEADER)
         if signature is None:
             identity = self._bearer.admit(request)

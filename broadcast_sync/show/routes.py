@@ -97,7 +97,8 @@ class _Doors:
         try:
             body = await read_body(request, BODY_BYTES, BODY_S)
             operator = self._operators.admit(request, body)
-            cue = read(body)
+            with self._operators.noting(request, operator.by):
+                cue = read(body)
             cue_id = cue.cue_id or operator.cue_id or str(uuid7(received_ms))
             return await self._intake.submit(
                 msgspec.structs.replace(cue, cue_id=cue_id), by=operator.by, received_ms=received_ms,

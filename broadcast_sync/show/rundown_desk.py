@@ -8,7 +8,6 @@ from collections.abc import Awaitable, Callable
 from typing import Annotated, Final, TypeVar
 
 import msgspec
-import structlog
 from msgspec import Meta, Struct
 from starlette.requests import Request
 
@@ -25,8 +24,6 @@ from broadcast_sync.show.rundown import FILE_BYTES, RundownFile, Text
 from broadcast_sync.show.rundown_loader import Load, RundownLoader
 from broadcast_sync.show.views import due_info, rundown_info
 from broadcast_sync.wire.server import DueInfo, RundownInfo
-
-log = structlog.get_logger()
 
 BODY_S: Final = 5.0
 T = TypeVar("T")
@@ -65,38 +62,31 @@ class RundownDesk:
         self._stage = stage
 
     async def _post(self, request: Request) -> RundownState:
-        asked, by = await self._asked(request, RundownRequest)
-        start_ms = None if asked.start is None else read_time(asked.start, "start")
-        due = asked.due or asked.rundown.due
-        due_ms = None if due is None else read_time(due, "due" if asked.due else "rundown.due")
-        if start_ms is not None and due_ms is not None:
-            raise Refusal("BAD_MESSAGE", "Give `start` or `due`, not both: offsets begin when a rundown is due.")
-        load = Load(asked.rundown, by, start_ms, due_ms, asked.expected_revision)
-        return await self._answered(self._loader.load(load), asked.rundown.name)
+        body, by = await self._admitted(request)
+        with self._operators.noting(request, by):
+            asked = _read(body, RundownRequest)
+            start_ms = None if asked.start is None else read_time(asked.start, "start")
+            due = asked.due or asked.rundown.due
+            due_ms = None if due is None else read_time(due, "due" if asked.due else "rundown.due")
+            if start_ms is not None and due_ms is not None:
+                raise Refusal("BAD_MESSAGE", "Give `start` or `due`, not both: offsets begin when a rundown is due.")
+            load = Load(asked.rundown, by, start_ms, due_ms, asked.expected_revision)
+            return await _answered(self._loader.load(load))
 
     async def _cancel(self, request: Request) -> RundownState:
-        asked, by = await self._asked(request, CancelRequest)
-        return await self._answered(self._loader.cancel(asked.name, by), asked.name)
+        body, by = await self._admitted(request)
+        with self._operators.noting(request, by):
+            asked = _read(body, CancelRequest)
+            return await _answered(self._loader.cancel(asked.name, by))
 
     async def _get(self, request: Request) -> RundownState:
         self._operators.admit(request)
         return _state(self._stage())
 
-    async def _asked(self, request: Request, kind: type[T]) -> tuple[T, str]:
+    async def _admitted(self, request: Request) -> tuple[bytes, str]:
         """The body, and whose it is."""
         body = await read_body(request, FILE_BYTES, BODY_S)
-        by = self._operators.admit(request, body).by
-        try:
-            return msgspec.json.decode(body, type=kind), by
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise Refusal("BAD_MESSAGE", explain(error)) from None
-
-    async def _answered(self, done: Awaitable[Stage], name: str) -> RundownState:
-        try:
-            return _state(await done)
-        except ENGINE_ERRORS as error:
-            log.warning("rundown_outcome_unknown", name=name, error=str(error))
-            raise Refusal("TRY_AGAIN") from None
+        return body, self._operators.admit(request, body).by
 
     def endpoints(self) -> list[Endpoint]:
         shown = Documented(RundownState, "What is armed, what became of it, and what waits for its date.")
@@ -121,6 +111,20 @@ class RundownDesk:
                 answers={200: shown}, refuses=REFUSES,
             ),
         ]
+
+
+def _read(body: bytes, kind: type[T]) -> T:
+    try:
+        return msgspec.json.decode(body, type=kind)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise Refusal("BAD_MESSAGE", explain(error)) from None
+
+
+async def _answered(done: Awaitable[Stage]) -> RundownState:
+    try:
+        return _state(await done)
+    except ENGINE_ERRORS:
+        raise Refusal("TRY_AGAIN") from None
 
 
 def _state(stage: Stage) -> RundownState:

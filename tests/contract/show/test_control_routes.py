@@ -9,6 +9,7 @@ import httpx
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from redis.asyncio import Redis
+from structlog.testing import capture_logs
 
 from broadcast_sync.api import application
 from broadcast_sync.bus.keys import StageKeys
@@ -132,15 +133,28 @@ async def test_the_shape_of_a_socket_message_is_taken_too(http: httpx.AsyncClien
         (bearer("control", tokens=Tokens(Settings(), Ed25519PrivateKey.generate())), 401),
         (signed(b"another body"), 401),
         (signed(START, age_s=3_600), 401),
+        (signed(START, age_s=-3_600), 401),
         ({**bearer("control"), SIGNATURE_HEADER: "sha256=00"}, 401),
     ],
 )
 async def test_who_may_not(
     headers: dict[str, str], status: int, http: httpx.AsyncClient, store: StageStore
 ) -> None:
-    answer = await http.post("/control/cues", content=START, headers=headers)
-    assert answer.status_code == status and answer.json()["code"] in {"UNAUTHENTICATED", "TOKEN_EXPIRED", "FORBIDDEN"}
+    with capture_logs() as lines:
+        answer = await http.post("/control/cues", content=START, headers=headers)
+    code = answer.json()["code"]
+    assert answer.status_code == status and code in {"UNAUTHENTICATED", "TOKEN_EXPIRED", "FORBIDDEN"}
+    assert [(line["event"], line["path"], line["code"]) for line in lines] == [
+        ("control_request_refused", "/control/cues", code)
+    ]
     assert (await store.load()).revision == 0
+
+
+async def test_of_a_flood_of_refused_requests_some_have_their_lines(http: httpx.AsyncClient) -> None:
+    with capture_logs() as lines:
+        for _ in range(50):
+            assert (await http.post("/control/cues", content=b"{", headers=bearer("control"))).status_code == 400
+    assert 1 <= len(lines) < 20 and {(line["by"], line["code"]) for line in lines} == {("anna", "BAD_MESSAGE")}
 
 
 async def test_the_control_rooms_state(http: httpx.AsyncClient) -> None:

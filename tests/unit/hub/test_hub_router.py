@@ -10,6 +10,7 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
 from broadcast_sync.errors import Refusal
 from broadcast_sync.hub.router import MAX_PENDING, Router, identify
@@ -24,6 +25,7 @@ class Remembering:
 
     def __init__(self, codec: Codec = JSON) -> None:
         self.id = "s1"
+        self.address = "192.0.2.7"
         self.codec = codec
         self.path = "/voting/sync"
         self.identity: Identity | None = None
@@ -189,10 +191,22 @@ def test_roles_and_paths(router: Router, path: str, roles: list[str] | None, cod
     session.path = path
     if roles is not None:
         session.identity = Identity("u", "default", frozenset(roles), 5 if "expired" in roles else 6, 2)
-    dispatch(router, session, {"type": "CUE", "cueId": "k", "event": "SHOW_END"})
+    with capture_logs() as lines:
+        dispatch(router, session, {"type": "CUE", "cueId": "k", "event": "SHOW_END"})
+    said = [(line["event"], line["code"]) for line in lines]
+    assert said == ([] if code is None else [("message_not_allowed", code)])
     assert session.refused == ([] if code is None else [(code, None, "k")])
     assert len(heard.calls) == (code is None)
     assert session.bads == []
+
+
+def test_of_many_messages_that_are_not_allowed_some_have_their_lines(router: Router) -> None:
+    router.register(CueMessage, Heard(), roles=frozenset({"control"}))
+    session = Remembering()
+    with capture_logs() as lines:
+        for _ in range(200):
+            dispatch(router, session, {"type": "CUE", "event": "SHOW_END"})
+    assert len(session.refused) == 200 and 1 <= len(lines) < 20
 
 
 def test_refusals_and_faults_of_a_handler(router: Router) -> None:
