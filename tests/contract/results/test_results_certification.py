@@ -103,14 +103,16 @@ async def test_a_certificate_accounts_for_every_attempt(scene: Scene) -> None:
     """By type, refused and voided as well; what the archive gives back is still signed."""
     for shard, code, times in ((0, "NO_FREE_VOTES", 3), (1, "NO_FREE_VOTES", 4), (1, "RATE_LIMIT", 1)):
         await scene.client.hset(ShardKeys(ORG, shard).refused(scene.window_id), code, str(times))
+    await cast(scene.client, scene.window_id, [row("c01", voter="v2"), row("c01", voter="v3")], 0)
+    await cast(scene.client, scene.window_id, [row("c01", voter="v2")], 1)
     settling = asyncio.create_task(scene.certifier().settle(scene.stage))
     while not settling.done():
         await scene.write()
     stored = await scene.archive.get(UUID((await settling).window_id))
     assert stored is not None
     found = ring().open(stored.certificate)
-    assert found["votesByType"] == {"free": {"c01": 1, "c02": 5, "c04": 1}}
-    assert (found["ballots"], found["voidedBallots"], found["voided"]) == (4, 0, {})
+    assert found["votesByType"] == {"free": {"c01": 4, "c02": 5, "c04": 1}}
+    assert (found["ballots"], found["voters"], found["voidedBallots"], found["voided"]) == (7, 3, 0, {})
     assert (found["refused"], found["refusedTotal"]) == ({"NO_FREE_VOTES": 7, "RATE_LIMIT": 1}, 8)
     assert found["firstVoteAt"] == found["lastVoteAt"] == iso(OPENS_MS + 123)
     assert (found["organisation"], found["rules"]) == (ORG, None)

@@ -13,6 +13,8 @@ from redis.asyncio import Redis
 from structlog.testing import capture_logs
 
 from broadcast_sync.bus.keys import ShardKeys, StageKeys
+from broadcast_sync.bus.leases import Lease
+from broadcast_sync.clock import EngineClock
 from broadcast_sync.ids import uuid7
 from broadcast_sync.settings import Results, Settings, Voting
 from broadcast_sync.settings import Show as ShowSettings
@@ -138,6 +140,51 @@ async def test_places_are_gained_against_the_board_of_a_minute_ago(scene: Scene,
     ]
     assert changes[0] == changes[1] == {"c01": 0, "c02": 0, "c03": 0, "c04": 0}  # nothing was ranked a minute ago
     assert changes[2] == {"c01": -1, "c02": -1, "c03": 3, "c04": -1}
+
+
+async def test_how_long_ago_is_a_setting(scene: Scene, heard: Heard) -> None:
+    boards = publisher(scene, settings=Results(change_s=10))
+    await boards.tick(OPENS_MS + 10_000)
+    await cast(scene.client, scene.window_id, [row("c03", 10)])
+    await boards.tick(OPENS_MS + 20_000)
+    await heard.next(), await heard.next()
+    assert [(one["contestantId"], one["change"]) for one in data_of(await heard.next())["results"]] == [
+        ("c03", 3), ("c02", -1), ("c01", -1), ("c04", -1),
+    ]  # fmt: skip
+
+
+async def test_one_board_a_turn_however_many_nodes(scene: Scene, heard: Heard) -> None:
+    """And each later than the last, also across the end of the node that made them."""
+    every = Results(interval_ms=100)
+    nodes = []
+    for name in ("n1", "n2", "n3"):
+        lease = Lease(scene.client, KEYS.director, name, 300)
+        boards = BoardPublisher(
+            settings=every, client=scene.client, keys=KEYS, tallies=scene.gates, stage=scene, clock=EngineClock(),
+            lease=lease,
+        )
+        nodes.append((lease, [asyncio.create_task(lease.run()), asyncio.create_task(boards.run())]))
+    offsets = [await live(heard) for _ in range(4)]
+    [(lease, tasks)] = [node for node in nodes if node[0].held]
+    await ended(tasks)
+    await lease.release()
+    offsets += [await live(heard) for _ in range(4)]
+    assert offsets == sorted(set(offsets)) and all(offset % 100 == 0 for offset in offsets)
+    for _, tasks in nodes:
+        await ended(tasks)
+
+
+async def live(heard: Heard) -> int:
+    """The offset of the next LIVE_RESULTS."""
+    while (message := await heard.next()).type != "LIVE_RESULTS":
+        pass
+    return message.offset or 0
+
+
+async def ended(tasks: list[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def test_votes_by_type_and_voters_go_out(scene: Scene, heard: Heard) -> None:

@@ -76,6 +76,7 @@ def test_json_and_toml_say_the_same() -> None:
         (changed("contestants", 1, "number", to=0), "contestants[1].number"),
         (changed("contestants", 0, "name", to=""), "contestants[0].name"),
         (changed("contestants", 0, "name", to="A\nB"), "contestants[0].name"),
+        (changed("contestants", 0, "name", to="A" * 129), "contestants[0].name"),
         (changed("contestants", 0, "photo", to="javascript:alert(1)"), "contestants[0].photo"),
         (changed("contestants", 0, "status", to="gone"), "contestants[0].status"),
         (changed("contestants", 0, "khmerName", to="x"), "unknown field `khmerName`"),
@@ -93,6 +94,14 @@ def test_json_and_toml_say_the_same() -> None:
 )
 def test_what_is_wrong_and_where(content: bytes, said: str) -> None:
     assert said in refused(content)
+
+
+@pytest.mark.parametrize(
+    "name", ["<b>A</b>", "\u202eA\u202c", "👩‍🎤 A", "A" * 128, "ញ" * 128, "'; DROP TABLE votes; --"]
+)
+def test_a_name_is_taken_as_it_is(name: str) -> None:
+    """What a page must not do with it is the page's own to know."""
+    assert parse(changed("contestants", 0, "name", to=name), "f.json").contestants[0].name == name
 
 
 def test_what_is_not_toml() -> None:
