@@ -129,12 +129,14 @@ _voided: Final = msgspec.json.Decoder(tuple[VoidedVote, ...])
 
 
 class Voided(NamedTuple):
-    """Kind v: votes of earlier entries that do not count any more."""
+    """Kind v: votes of earlier entries that do not count any more. `refunds`, empty unless wallets got any back, is
+    read by the wallet's journal."""
 
     entry_id: str
     window_id: UUID
     why: VoidReason
     votes: tuple[VoidedVote, ...]
+    refunds: bytes = b""
 
 
 class Changed(NamedTuple):
@@ -162,7 +164,8 @@ def read_entry(entry_id: str, fields: Mapping[bytes, bytes]) -> Entry:
         if kind == b"f":
             return Fence(entry_id, window_id)
         if kind == b"v":
-            return Voided(entry_id, window_id, _reason.decode(fields[b"d"]), _voided.decode(fields[b"v"]))
+            why, votes = _reason.decode(fields[b"d"]), _voided.decode(fields[b"v"])
+            return Voided(entry_id, window_id, why, votes, fields.get(b"j", b""))
     except KeyError as error:
         raise EntryError(entry_id, f"has no field {error}") from None
     except (ValueError, msgspec.MsgspecError) as error:

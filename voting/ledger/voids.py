@@ -1,7 +1,8 @@
 """Voids: votes that were counted and do not count any more. The vote stays where it is; a count is votes minus voids.
 
 A void goes the way of a vote: one script takes it off the shard's tally, once, and appends it to the stream; the ledger
-writer brings it to PostgreSQL. So tally and ledger stay comparable at every moment. The voter's limits stay used up.
+writer brings it to PostgreSQL. So tally and ledger stay comparable at every moment. The voter's limits stay used up;
+what a wallet paid is in it again with the same step, and in its journal with the same transaction.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Final
 from uuid import UUID
 
 import msgspec
+import structlog
 from msgspec import Struct
 from redis.asyncio import Redis
 
@@ -25,10 +27,12 @@ PER_CALL: Final = 500
 """Votes one script call takes."""
 
 _void: Final = Script("voting.ledger", "void_votes")
+_log = structlog.get_logger()
 
 
 class Found(Struct, frozen=True):
-    """A vote that may be voided; `voided` if the ledger knows that it is already."""
+    """A vote that may be voided; `voided` if the ledger knows that it is already. `paid` is what a wallet paid for it,
+    as the script takes it; empty if none did."""
 
     vote_id: UUID
     window_id: UUID
@@ -38,6 +42,7 @@ class Found(Struct, frozen=True):
     vote_type: str
     votes: int
     voided: bool
+    paid: str = ""
 
 
 async def find_votes(
@@ -49,7 +54,7 @@ async def find_votes(
     return [
         Found(
             UUID(bytes=row["vote_id"].bytes), UUID(bytes=row["window_id"].bytes), row["shard"], row["voter"],
-            row["contestant_id"], row["vote_type"], row["votes"], row["voided"],
+            row["contestant_id"], row["vote_type"], row["votes"], row["voided"], row["paid"] or "",
         )
         for row in rows
     ]
@@ -58,8 +63,9 @@ async def find_votes(
 async def void_votes(
     client: Redis, organisation: str, votes: Sequence[Found], why: VoidReason
 ) -> tuple[int, dict[str, StreamId]]:
-    """Voids `votes`, those voided before excepted. Returns how many it voided, and for each stream the entry up to
-    which the ledger must come to know them.
+    """Voids `votes`, those voided before excepted, and gives back what was paid for them. Returns how many it voided,
+    and for each stream the entry up to which the ledger must come to know them. A vote whose wallet is broken is voided
+    without, and an error is logged.
 
     May be called again after an engine error, which passes through: what was done is not done twice.
     """
@@ -69,11 +75,14 @@ async def void_votes(
         for vote in part:
             row = VoidedVote(vote.vote_id, vote.contestant_id, vote.vote_type, vote.votes)
             rows += (str(vote.vote_id), vote.contestant_id, vote.votes, msgspec.json.encode(row))
-        entry, count = await _void(
+            rows += (vote.voter, keys.wallet(vote.voter), vote.paid)
+        entry, count, broken = await _void(
             client,
             (keys.tally(window), keys.voided(window), keys.voided_ids(window), keys.stream, keys.types(window)),
-            (window, msgspec.json.encode(why), *rows),
+            (window, msgspec.json.encode(why), why.voided_ms, *rows),
         )
+        if broken:
+            _log.error("void_not_refunded", window=window, votes=broken)  # their wallets must be rebuilt
         done += count
         if entry:
             entries[keys.stream] = StreamId.parse(entry)

@@ -12,10 +12,10 @@ import structlog
 from msgspec import Struct
 
 from broadcast_sync.wire.times import iso
-from voting.ledger.entries import Ballots, Changed, Entry, EntryError, moment
+from voting.ledger.entries import Ballots, Changed, Entry, EntryError, Voided, moment
 from voting.ledger.rows import decode_rows
 from voting.ledger.store import Connection, Pool, statement
-from voting.wallet.transfers import Change, Transfer, of_ballots, of_change, read_change
+from voting.wallet.transfers import Change, Transfer, of_ballots, of_change, of_voids, read_change
 
 PACKAGE: Final = "voting.wallet.sql"
 
@@ -44,6 +44,8 @@ async def write(connection: Connection, organisation: str, entries: Iterable[Ent
         try:
             if isinstance(entry, Ballots) and entry.payments:
                 transfers += of_ballots(decode_rows(entry.payload), entry.payments)
+            elif isinstance(entry, Voided) and entry.refunds:
+                transfers += of_voids(entry.votes, entry.refunds, entry.why.voided_ms)
             elif isinstance(entry, Changed):
                 transfers += await _change(connection, organisation, read_change(entry.change), entry.expired)
         except (ValueError, IndexError, TypeError, msgspec.MsgspecError) as error:

@@ -13,15 +13,18 @@ from uuid import UUID
 import msgspec
 from msgspec import Struct
 
+from voting.ledger.entries import VoidedVote
+
 Account = Literal["paid", "bundle"]
-Kind = Literal["credit", "vote", "expiry"]
-HOUSE: Final[dict[Kind, str]] = {"credit": "issued", "vote": "cast", "expiry": "expired"}
+Kind = Literal["credit", "vote", "expiry", "refund"]
+HOUSE: Final[dict[Kind, str]] = {"credit": "issued", "vote": "cast", "expiry": "expired", "refund": "cast"}
 """The house's account on the other side of each kind of transfer."""
 
 
 class Transfer(NamedTuple):
-    """`votes` for the voter's account, negative if they leave it. `transfer_id` is the id of the vote, or of the credit
-    whose votes came or expired; `lot` is that of the bundle's credit, empty for paid votes. `at_ms` in Unix ms."""
+    """`votes` for the voter's account, negative if they leave it. `transfer_id` is the id of the vote that was paid or
+    given back, or of the credit whose votes came or expired; `lot` is that of the bundle's credit, empty for paid
+    votes. `at_ms` in Unix ms."""
 
     transfer_id: UUID
     kind: Kind
@@ -52,6 +55,7 @@ class Change(Struct, frozen=True, rename="camel"):
 
 _flat: Final = msgspec.msgpack.Decoder(list[Any]).decode
 _change: Final = msgspec.json.Decoder(Change).decode
+_refunds: Final = msgspec.json.Decoder(list[tuple[int, str, Account, str, int]]).decode
 
 
 def read_change(content: bytes) -> Change:
@@ -85,3 +89,10 @@ def of_ballots(rows: Sequence[Sequence[Any]], payments: bytes) -> Iterable[Trans
             yield Transfer(UUID(lot), "expiry", voter, "bundle", lot, -votes, received_ms)
         else:
             yield Transfer(UUID(bytes=vote_id), "vote", voter, account, lot, -votes, received_ms)
+
+
+def of_voids(votes: Sequence[VoidedVote], refunds: bytes, at_ms: int) -> Iterable[Transfer]:
+    """What wallets got back for the votes of a k=v entry; `refunds` is its field `j`, JSON [[vote, voter, account, lot,
+    votes], ...]. IndexError or msgspec.MsgspecError if it is not that."""
+    for number, voter, account, lot, count in _refunds(refunds):
+        yield Transfer(votes[number].vote_id, "refund", voter, account, lot, count, at_ms)
