@@ -33,7 +33,8 @@ unit: setup ## the pure tests only
 	$(BIN)/python -m pytest tests/unit
 
 screenshots: setup browser clients ## new pictures of the pages in docs/img
-	SCREENSHOTS=docs/img $(BIN)/python -m pytest tests/e2e/test_browser.py tests/e2e/test_browser_control.py tests/e2e/test_browser_phone.py
+	SCREENSHOTS=docs/img $(BIN)/python -m pytest tests/e2e/test_browser.py tests/e2e/test_browser_control.py tests/e2e/test_browser_phone.py \
+	  tests/e2e/test_browser_screen.py
 
 lint: setup ## ruff, mypy --strict, import-linter
 	$(BIN)/ruff check .

@@ -215,7 +215,6 @@ async def test_the_last_ten_seconds_are_the_clocks(stage: StagePage) -> None:
     await stage.say("STATE_UPDATE", state(TWELVE, "CLOSING", seconds=-1))
     await expect(stage.page.get_by_test_id("state")).to_have_text("Lines closed")
     await expect(stage.page.get_by_test_id("total")).to_have_text("7,790")
-    await shot(stage.page, "screen-closed")
 
 
 # --- what may come --------------------------------------------------------------------------------------------------
@@ -271,7 +270,6 @@ async def test_an_embargo_is_kept_whatever_comes(stage: StagePage) -> None:
     assert "scaleX(0)" in said and "scaleX(0." not in await stage.page.locator(".rows").inner_html()
     assert [row["id"] for row in await at_rest(stage)] == [f"row-{who['id']}" for who in TWELVE]
     await expect(stage.page.get_by_test_id("total")).to_be_hidden()
-    await shot(stage.page, "screen-embargo")
 
 
 # --- on air ---------------------------------------------------------------------------------------------------------

@@ -5,7 +5,8 @@ import { Stage } from "./screen/stage.js";
 
 /** What the address may say; a token never stands in a query, which is logged and shown. */
 const SAID = [
-  "theme", "layout", "view", "lang", "title", "subtitle", "transparent", "safe", "motion", "director", "pace", "hold", "places",
+  "theme", "layout", "view", "lang", "title", "subtitle", "transparent", "safe", "motion", "director", "retell", "pace", "hold",
+  "places",
 ];
 /** Keys of keyboards, presenters and button boxes that go on to the next place of a result. */
 const NEXT = new Set([" ", "Enter", "ArrowRight", "ArrowDown", "PageDown"]);
