@@ -133,7 +133,6 @@ async def test_a_phone_in_a_tunnel_and_a_blind_console(browser: Browser, start_s
     await expect(phone.get_by_text("Reconnecting").first).to_be_visible()
     await phone.get_by_test_id("vote-c05").click()
     await console.wait_for_timeout(2500)
-    await shot(phone, "phone-tunnel")
     server.start()
     await expect(phone.get_by_test_id("remaining")).to_contain_text("4", timeout=30_000)
     await expect(console.get_by_test_id("cue-VOTING_CLOSE")).to_be_enabled(timeout=30_000)

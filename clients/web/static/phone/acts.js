@@ -15,7 +15,11 @@ export function face(act, name, { lazy = true, size = 64 } = {}) {
   const src = act.photoUrl ? photoAddress(act.photoUrl) : "";
   if (!src) return frame;
   const image = el("img", { alt: "", decoding: "async", draggable: false, width: size, height: size, loading: lazy ? "lazy" : "eager" });
-  image.addEventListener("error", () => image.remove());
+  frame.classList.add("pictured");
+  image.addEventListener("error", () => {
+    image.remove();
+    frame.classList.remove("pictured");
+  });
   image.src = src;
   frame.append(image);
   return frame;
