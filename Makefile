@@ -51,7 +51,7 @@ bench-hub: setup ## the hub beside its floor and its peers; they are installed i
 bench-votes: setup ## votes beside their floor, the bare script and a peer, which is installed into bench/peers (npm)
 	$(BIN)/python -m bench.votes $(ARGS)
 
-soak: setup ## what takes long: 10,000 raw conversations a test, 5,000 sockets resumed, SOAK_MINUTES (10) of churn
+soak: setup ## what takes long: 10,000 raw conversations a test, 5,000 sockets resumed, held directors, set clocks, SOAK_MINUTES (10) of churn
 	$(BIN)/python -m pytest tests/conformance --hypothesis-profile=soak --timeout=900
 	$(BIN)/python -m pytest -m soak tests
 

@@ -1,4 +1,6 @@
-"""The engine's clock is set by an hour in mid-window, and again: no close moves, not even in a process started then."""
+"""The engine's clock is set by an hour in mid-window, and again: no close moves, not even in a process started then.
+
+`make soak` runs it; tests/contract/bus/test_bus_time.py has its parts for `make test`."""
 
 from __future__ import annotations
 
@@ -16,7 +18,7 @@ from tests.support.process import ServerProcess
 from tests.support.stepped import SteppedValkey, stepped_valkey
 from tests.support.viewer import Viewer
 
-pytestmark = pytest.mark.timeout(90)
+pytestmark = [pytest.mark.timeout(90), pytest.mark.soak]
 HOUR_MS = 3_600_000
 NEAR_MS = 2_000
 

@@ -65,6 +65,7 @@ async def test_a_cue_that_lay_in_a_held_server_is_not_taken_when_it_goes_on(star
     await desk.close()
 
 
+@pytest.mark.soak
 async def test_directors_that_were_held_do_nothing_twice(start_server: Starter) -> None:
     """One is held while an armed cue is due, its successor while the window closes."""
     first = await asyncio.to_thread(start_server)

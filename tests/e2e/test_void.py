@@ -37,8 +37,7 @@ async def tallied(desk: Viewer, total: int) -> Message:
 
 
 async def test_two_people_void_a_voters_votes_and_the_result_carries_it(server: ServerProcess) -> None:
-    anna, ben = (server.tokens(1, "control", name)[0] for name in ("anna", "ben"))
-    bots = server.tokens(2)
+    (anna, ben), bots = server.tokens(2, "control", "desk"), server.tokens(2)
     first, second = [await Viewer.open(server.url, "/control/sync", token) for token in (anna, ben)]
     server.cue_at_once("SHOW_START", DEMO)
     server.cue_at_once("VOTING_OPEN", {"duration": 60})
@@ -56,13 +55,13 @@ async def test_two_people_void_a_voters_votes_and_the_result_carries_it(server: 
     assert asked["data"]["pending"] is True
     own = await says(first, cueId="v1", mode="confirm")
     assert own["data"]["code"] == "CUE_REJECTED" and "Another person" in own["data"]["message"]
-    assert (await tallied(first, 4))["pending"][0]["by"] == "anna1"
+    assert (await tallied(first, 4))["pending"][0]["by"] == "desk1"
     agreed = await says(second, cueId="v1", mode="confirm")
     assert agreed["type"] == "CUE_ACK"
     left = await tallied(second, 1)
     assert left["pending"] == []
     lines = [(line["mode"], line["outcome"], line["message"]) for line in left["cues"] if line["cueId"] == "v1"]
-    assert ("void", "executed", "3 ballots voided; approved by ben1") in lines and len(lines) == 4
+    assert ("void", "executed", "3 ballots voided; approved by desk2") in lines and len(lines) == 4
     assert (await phones[0].vote(9, "c03"))["type"] == "VOTE_ACK"  # a voter is not banned by it
 
     server.cue_at_once("VOTING_CLOSE")
@@ -75,6 +74,6 @@ async def test_two_people_void_a_voters_votes_and_the_result_carries_it(server: 
     connection = await asyncpg.connect(engines(server)["postgres"]["url"])
     kept = await connection.fetch("SELECT reason, voided_by, approved_by, votes FROM voids")
     await connection.close()
-    assert [tuple(row) for row in kept] == [("a bot farm", "anna1", "ben1", 1)] * 3
+    assert [tuple(row) for row in kept] == [("a bot farm", "desk1", "desk2", 1)] * 3
     for viewer in (first, second, *phones):
         await viewer.close()
