@@ -74,7 +74,7 @@ class Control(Section, frozen=True):
     secret_file: str = ""
     signature_window_s: Annotated[int, Meta(ge=1, le=3_600)] = 30
     cues_per_second: Annotated[float, Meta(gt=0, le=1_000)] = 20.0
-    late_cue_s: Annotated[float, Meta(ge=0, le=3_600)] = 5.0
+    late_cue_s: Annotated[float, Meta(ge=0.5, le=3_600)] = 5.0
     extend_limit_s: Annotated[int, Meta(ge=0, le=86_400)] = 300
     confirm_s: Annotated[float, Meta(ge=1, le=3_600)] = 60.0
     confirm_role: Annotated[str, Meta(min_length=1, max_length=64)] = "control"

@@ -29,6 +29,9 @@ from broadcast_sync.clock import STEP_MS, EngineClock
 log = structlog.get_logger()
 
 INTERVAL_S: Final = 1.0
+ATTEMPTS: Final = 5
+SLOW_NS: Final = 500_000_000
+"""An answer that took longer says nothing: it may be off by half of that, and must never look like a step."""
 PATIENCE_S: Final = 15.0
 """How long a node that is not the director may disagree with the shared time before it believes that the fault is its
 own: a machine that was suspended, say. The director says within a second or two what a step of the engine is worth."""
@@ -49,6 +52,11 @@ class Reading(NamedTuple):
     def shared_ms(self) -> float:
         return self.engine_ms + (self.offset_ms or 0)
 
+    @property
+    def slow(self) -> bool:
+        """The process or the engine was held up meanwhile."""
+        return self.received_ns - self.sent_ns > SLOW_NS
+
 
 async def read_time(client: Redis, keys: StageKeys) -> Reading:
     """One reading. Engine errors pass through."""
@@ -65,9 +73,13 @@ async def read_time(client: Redis, keys: StageKeys) -> Reading:
 
 
 async def set_clock(client: Redis, keys: StageKeys, clock: EngineClock) -> Reading:
-    """Sets a new `clock` to the shared time, which on air is never behind what it has been. Engine errors pass
-    through."""
+    """Sets a new `clock` to the shared time, which on air is never behind what it has been. Of slow answers the last
+    one must do. Engine errors pass through."""
     reading = await read_time(client, keys)
+    for _ in range(ATTEMPTS):
+        if not reading.slow:
+            break
+        reading = await read_time(client, keys)
     stepped_back = reading.noted_ms is not None and reading.noted_ms - reading.shared_ms > STEP_MS
     now_ms = reading.noted_ms if stepped_back and reading.noted_ms else reading.shared_ms
     clock.correct(now_ms, reading.sent_ns, reading.received_ns)
@@ -108,6 +120,8 @@ class Timekeeper:
     async def measure(self) -> None:
         """One measurement, and what follows from it."""
         reading = await read_time(self._client, self._keys)
+        if reading.slow:
+            return
         agrees = self._clock.correct(reading.shared_ms, reading.sent_ns, reading.received_ns)
         self._clock.held_ms = reading.offset_ms or 0
         if self._lease.held:

@@ -9,7 +9,6 @@ so one that was held up and has lost its lease does nothing at all. Engine outag
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Awaitable, Callable
 from typing import Final, Literal
 
@@ -118,10 +117,7 @@ class Director:
                 continue
             wait_s = (duty.at_ms - self._clock.now_ms()) / 1000
             if wait_s > 0:
-                # not wait_for: in Python 3.11 it may swallow a cancellation that meets the change
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(wait_s):
-                        await self._fresh.wait_change(fed)
+                await self._fresh.wait_change_or(fed, wait_s)
                 continue
             try:
                 if not await self._do(duty):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from typing import Protocol
 
 from broadcast_sync.show.model import Stage
@@ -40,3 +42,10 @@ class Fresh:
     async def wait_change(self, seen: Stage) -> None:
         """Returns when the feed's stage is no longer `seen`."""
         await self._feed.wait_change(seen)
+
+    async def wait_change_or(self, seen: Stage, wait_s: float) -> None:
+        """The same, or after `wait_s` at the latest."""
+        # not wait_for: in Python 3.11 it may swallow a cancellation that meets the change
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(wait_s):
+                await self._feed.wait_change(seen)

@@ -7,7 +7,6 @@ By the clock of the show and not by APScheduler, whose times are the machine's o
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from typing import Final
 
 import structlog
@@ -42,10 +41,7 @@ class RundownKeeper:
             fed, due = self._fresh.fed, self._fresh.stage.due
             wait_ms = due[0].due_ms - ARM_AHEAD_MS - self._clock.now_ms() if due else 2**62
             if wait_ms > 0:
-                # not wait_for: in Python 3.11 it may swallow a cancellation that meets the change
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(min(wait_ms, 3_600_000) / 1000):
-                        await self._fresh.wait_change(fed)
+                await self._fresh.wait_change_or(fed, min(wait_ms, 3_600_000) / 1000)
                 continue
             try:
                 after = await self._loader.arm_due(due[0], self._lease.token)

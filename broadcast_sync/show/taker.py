@@ -8,7 +8,6 @@ that is illegal when its time comes. Engine outages are waited out.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from typing import Final
 
 import structlog
@@ -71,10 +70,7 @@ class Taker:
             fed, stage = self._fresh.fed, self._fresh.stage
             wait_ms = self._next_ms(stage) - self._clock.now_ms()
             if wait_ms > 0:
-                # not wait_for: in Python 3.11 it may swallow a cancellation that meets the change
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(min(wait_ms, 3_600_000) / 1000):
-                        await self._fresh.wait_change(fed)
+                await self._fresh.wait_change_or(fed, min(wait_ms, 3_600_000) / 1000)
                 continue
             try:
                 if not await self._act(stage):

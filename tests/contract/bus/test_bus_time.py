@@ -165,6 +165,24 @@ async def test_only_the_director_says_what_time_it_is(
     assert off_ms(asleep) < 500 and asleep.steps == 1 and await offset(client) == 0
 
 
+async def test_an_answer_that_took_long_is_no_step(
+    engine: SteppedValkey, client: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    director = await Node.begun(client, "n1", director=True)
+    other = await Node.begun(client, "n2")
+    read = timekeeper.read_time
+
+    async def held_up(client: Redis, keys: StageKeys) -> timekeeper.Reading:
+        reading = await read(client, keys)
+        return reading._replace(received_ns=reading.received_ns + 3_000_000_000)
+
+    monkeypatch.setattr(timekeeper, "read_time", held_up)
+    for node in (director, other):
+        await node.keeper.measure()
+        assert off_ms(node) < 500 and node.steps == 0
+    assert await offset(client) == 0
+
+
 async def test_a_dead_holders_lease_is_taken_though_the_engines_clock_was_set_back(
     engine: SteppedValkey, client: Redis
 ) -> None:
