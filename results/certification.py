@@ -119,6 +119,7 @@ class Certifier:
             fences = again
 
     async def _exact(self, window_id: str) -> list[ShardFence]:
+        """The fences, once their tallies can be told exactly."""
         said = -self._settings.fence_timeout_s
         while True:
             fences = await self._gates.fence(window_id)

@@ -280,17 +280,23 @@ class StageMirror:
                 self._on_message(message)
 
     async def _load_boards(self) -> None:
-        """What joiners are sent until the next boards come, and of contestants for whom nothing changes."""
+        """What joiners are sent until the next boards come, and of contestants for whom nothing changes. Who was here
+        while the node was cut off is sent it as well."""
         kept: Any = await self._client.mget(self._keys.board, self._keys.standing)
         board, standing = kept
         if self.stage.window is None:
             return
-        if board is not None:
-            with contextlib.suppress(msgspec.DecodeError, KeyError):  # of another version: the next comes in a second
-                self._boards.take(self.stage, Prepared.received(board))
-        if standing is not None:
-            # of thousands it takes a while
-            self._boards.keep(await asyncio.to_thread(self._contestants, standing))
+        told: list[Prepared | None] = []
+        with contextlib.suppress(msgspec.DecodeError, KeyError):  # of another version: the next boards come in a second
+            if board is not None:
+                told.append(self._boards.take(self.stage, Prepared.received(board)))
+            if standing is not None:
+                contestants = await asyncio.to_thread(self._contestants, standing)  # of thousands it takes a while
+                self._boards.keep(contestants)
+                told += [self._boards.contestant(self.stage, name) for name in contestants if self._followed(name)]
+        if self._ready.is_set():
+            for message in filter(None, told):
+                self._on_message(message)
 
     def _set_stage(self, stage: Stage) -> None:
         before, self.stage = self.stage, stage

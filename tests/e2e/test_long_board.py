@@ -18,7 +18,7 @@ from websockets.asyncio.client import ClientConnection, connect
 
 from tests.e2e.conftest import Starter
 from tests.support.doors import CABLE, MSGPACK, Ear, listening, streaming
-from tests.support.process import ServerProcess
+from tests.support.process import ROOT, ServerProcess
 from tests.support.viewer import Viewer
 
 COUNT: Final = 5_000
@@ -107,6 +107,31 @@ async def is_whole_elsewhere(http: httpx.AsyncClient, result: dict[str, Any]) ->
     assert len(stored["results"]) == COUNT and stored["results"][:LISTED] == result["results"]
 
 
+SDK = """
+import { WebSocket } from "ws";
+import { BroadcastSync } from "../../clients/web/sdk/index.js";
+const show = new BroadcastSync({ WebSocket });
+show.connect(process.argv[1]);
+await new Promise((resolve) => show.on("change", () => show.state.board && resolve()));
+const found = await show.contestants({ search: "Contestant 4321" });
+console.log(JSON.stringify({
+  listed: show.state.contestants.length, count: show.state.contestantCount, rows: show.state.board.results.length,
+  found: found.contestants.map((one) => [one.id, one.voteCount]),
+}));
+show.close();
+"""
+
+
+async def as_the_sdk_has_it(server: ServerProcess) -> Any:
+    """What an app on the JavaScript SDK knows, and finds."""
+    url = f"{server.url.replace('http', 'ws', 1)}/voting/sync"
+    process = await asyncio.create_subprocess_exec(
+        "node", "--input-type=module", "-e", SDK, url, cwd=ROOT / "tests" / "web", stdout=asyncio.subprocess.PIPE
+    )
+    told, _ = await process.communicate()
+    return json.loads(told)
+
+
 @pytest.mark.timeout(90)
 async def test_a_show_of_five_thousand(start_server: Starter, tmp_path: Path) -> None:
     server = start_server()
@@ -132,6 +157,9 @@ async def test_a_show_of_five_thousand(start_server: Starter, tmp_path: Path) ->
         assert [len(state["contestants"]), len(state["window"]["contestants"])] == [LISTED, LISTED]
         assert [state["contestantCount"], state["window"]["contestantCount"]] == [COUNT, COUNT]
         slept = await stack.enter_async_context(slow(server))
+        app = await as_the_sdk_has_it(server)
+        assert (app["listed"], app["count"], app["found"]) == (LISTED, COUNT, [["contestant-4321", 2]])
+        assert app["rows"] >= 100
 
         server.cue_at_once("VOTING_CLOSE")
         for ear in (*before[:3], *after[:3]):

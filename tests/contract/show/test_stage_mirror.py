@@ -149,13 +149,16 @@ async def test_a_node_that_comes_later_knows_contestants_from_the_engine(
         read.append(standing)
         return {"contestant:c03": msgspec.json.encode(told)}
 
-    late = StageMirror(valkey, keys, store, clock, "default", lambda message: None, contestants=contestants)
+    seen = Seen()
+    late = StageMirror(valkey, keys, store, clock, "default", seen, contestants=contestants)
     running = asyncio.create_task(late.run())
     await late.wait_ready()
     assert read == [b"left by the director"]
     assert [one.offset for one in late.snapshot("contestant:c03")] == [7]
+    assert not seen.of("CONTESTANT_UPDATE")  # nobody was here before
     await cut(valkey)  # who was cut off may have missed some
-    await until(lambda: len(read) == 2)
+    await seen.until(lambda: bool(seen.of("CONTESTANT_UPDATE")))
+    assert len(read) == 2
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
 
