@@ -56,9 +56,10 @@ class Viewer:
         self._arrived.set()
 
     def _note(self, message: Message) -> None:
-        """How far it has got: by what must arrive, and by the snapshot that follows SUBSCRIBED."""
-        place = message["data"] if message["type"] == "SUBSCRIBED" else message
-        if message["type"] in MUST_ARRIVE | {"SUBSCRIBED"} and "offset" in place:
+        """How far it has got: by what must arrive, or by SUBSCRIBED where a snapshot follows, not what was missed."""
+        subscribed = message["type"] == "SUBSCRIBED" and not message["data"]["recovered"]
+        place = message["data"] if subscribed else message
+        if (subscribed or message["type"] in MUST_ARRIVE) and "offset" in place:
             self._acks[place["channel"]] = {"epoch": place["epoch"], "offset": place["offset"]}
             self._reached.set()
 
