@@ -217,6 +217,18 @@ test("who comes late sees the outcome at once", () => {
   assert.equal(there.say("RESULTS_READY", resultOf(ranked(1, 2)), 14_000).view, "reveal");
 });
 
+test("who was away while it was told sees the outcome, however young the message that says it", () => {
+  const back = (awayMs, afterMs) => {
+    const { programme, say } = programmeOf({}, ["STATE_UPDATE", { ...opened(people(2)), voting: "CLOSED" }]);
+    programme.linked(false, 1000);
+    programme.linked(false, 5000);
+    programme.linked(true, 1000 + awayMs);
+    programme.released(1000 + awayMs);
+    return say("RESULTS_READY", resultOf(ranked(1, 2)), 1000 + awayMs + afterMs).view;
+  };
+  assert.deepEqual([back(60_000, 200), back(60_000, 4000), back(14_000, 200)], ["final", "reveal", "reveal"]);
+});
+
 test("a result that is certified later is not told again", () => {
   const { programme, say } = programmeOf({ director: true },
     ["STATE_UPDATE", { ...opened(people(2)), voting: "CLOSED" }], ["RESULTS_READY", resultOf(ranked(1, 2), false)]);

@@ -10,6 +10,8 @@ import { viewOf } from "./view.js";
 
 /** A release that is older than this when it comes is over: who comes late gets the outcome at once. */
 const LATE_MS = 15_000;
+/** What was missed has come this long after the link is back. */
+const CAUGHT_UP_MS = 3_000;
 
 const NOTHING = new Figures();
 
@@ -57,6 +59,9 @@ export class Programme {
   #witnessed = null;
   #releasedMs = null;
   #onAir = false;
+  /** When the link was lost, and came back, by the server's clock. */
+  #lostMs = null;
+  #backMs = null;
   #changed;
 
   /** @param {() => void} changed called when a reveal has gone on by itself */
@@ -73,6 +78,16 @@ export class Programme {
   /** RESULTS_READY has this time on it. */
   released(ms) {
     this.#releasedMs = ms;
+  }
+
+  /** The link is there, or is not, from now on. What comes just after it is back is as old as it was away, at most. */
+  linked(live, nowMs) {
+    if (!live) {
+      if (this.#backMs !== null || this.#lostMs === null) this.#lostMs = nowMs;
+      this.#backMs = null;
+    } else if (this.#lostMs !== null) {
+      this.#backMs ??= nowMs;
+    }
   }
 
   /**
@@ -152,7 +167,9 @@ export class Programme {
   #isLate({ windowId }, { director, retell }, nowMs) {
     if (yes(retell)) return false;
     if (this.#witnessed !== windowId) return true;
-    return !yes(director) && this.#releasedMs !== null && nowMs !== undefined && nowMs - this.#releasedMs > LATE_MS;
+    if (yes(director) || nowMs === undefined) return false;
+    const away = this.#backMs !== null && nowMs - this.#backMs < CAUGHT_UP_MS && this.#backMs - this.#lostMs > LATE_MS;
+    return away || (this.#releasedMs !== null && nowMs - this.#releasedMs > LATE_MS);
   }
 
   #ranking(state, counted) {

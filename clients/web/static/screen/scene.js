@@ -44,6 +44,8 @@ export class Scene {
   #column = new Column();
   #board = new Board(this.#rows, this.#words);
   #ranking = el("section", { class: "ranking" }, this.#heading, this.#rows, this.#column.element);
+  /** How many pages the rows have now. */
+  pages = 1;
 
   constructor() {
     this.element = el("div", { class: "stage", hidden: true },
@@ -78,9 +80,6 @@ export class Scene {
     if (view === "final" && now.final) this.#finalCard.show({ ...now.final, look, words: this.#words });
   }
 
-  /** How many pages the rows have now. */
-  pages = 1;
-
   set keyed(keyed) {
     this.element.classList.toggle("keyed", keyed);
   }
@@ -105,14 +104,13 @@ export class Scene {
     this.element.lang = language;
   }
 
-  #showTitle({ look, rehearsal, lineUp }) {
+  #showTitle({ look, lineUp }) {
     const waits = lineUp.length > 0;
     this.#titleCard.show({
       title: look.title || this.#words.standBy,
       subtitle: look.subtitle,
       word: look.title && waits ? this.#words.soon : "",
       rows: lineUp,
-      rehearsal,
     });
   }
 

@@ -150,6 +150,7 @@ export class Stage {
     this.#off.push(
       this.#client.on("change", changed),
       this.#client.on("second", changed),
+      this.#client.on("connection", (connection) => this.#programme.linked(connection === "live", this.#client.clock?.now())),
       this.#client.on("message", ({ type, timestamp }) => {
         if (type === "RESULTS_READY") this.#programme.released(Date.parse(timestamp));
       }),
