@@ -73,9 +73,9 @@ async def test_a_whole_show_on_all_three_pages(browser: Browser, start_server: S
     screen = await page_of(browser, f"{server.url}/screen?pace=0.2&hold=0.5", 1920, 1080)
     phone = await page_of(browser, f"{server.url}/phone", 390, 844, 2)
 
-    await shot(phone, "phone-waiting")
     await press(console, "SHOW_START")
     await expect(console.get_by_test_id("cue-VOTING_OPEN")).to_be_enabled()
+    await shot(phone, "phone-waiting")
     await console.get_by_test_id("duration").fill("45")
     await shot(screen, "screen-idle")
     await press(console, "VOTING_OPEN")

@@ -16,6 +16,7 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Locator, Page, Request, Route, WebSocketRoute, expect
 
+from broadcast_sync.wire.times import parse_iso
 from tests.support.axe import findings
 from tests.support.browser import chromium
 from tests.support.process import ROOT, ServerProcess
@@ -289,15 +290,21 @@ async def test_bought_votes_are_asked_about_by_keyboard_alone(browser: Browser, 
     await page.context.close()
 
 
-async def test_the_clock_is_that_of_the_picture_as_far_as_votes_count(browser: Browser, server: ServerProcess) -> None:
+async def picture_behind(page: Page, server: ServerProcess, seconds: float) -> None:
+    """Serves the page a playlist whose players are that far behind."""
+
     async def playlist(route: Route) -> None:
-        edge = datetime.now(UTC) - timedelta(seconds=14)  # and players hold 6 s back
+        edge = datetime.now(UTC) - timedelta(seconds=seconds - 6)  # and players hold 6 s back
         dated = f"#EXT-X-PROGRAM-DATE-TIME:{edge.isoformat()}"
         lines = ("#EXTM3U", "#EXT-X-TARGETDURATION:2", dated, "#EXTINF:0,", "x.ts")
         await route.fulfill(body="\n".join(lines), content_type="application/vnd.apple.mpegurl")
 
+    await page.route(f"{server.url}/live.m3u8", playlist)
+
+
+async def test_the_clock_is_that_of_the_picture_as_far_as_votes_count(browser: Browser, server: ServerProcess) -> None:
     plain, behind = await page_of(browser), await page_of(browser)
-    await behind.route(f"{server.url}/live.m3u8", playlist)
+    await picture_behind(behind, server, 20)
     await plain.goto(f"{server.url}/phone")
     await behind.goto(f"{server.url}/phone?hls=/live.m3u8")
     said = behind.get_by_test_id("behind")
@@ -368,8 +375,9 @@ def big_show(file: Path) -> Path:
     acts[: len(HOSTILE)] = [
         {**one, "name": name, "khmer_name": "", "photo": ""} for one, name in zip(acts, HOSTILE, strict=False)
     ]
-    named = {"season": {"id": "s", "title": "S"}, "show": {"id": "big", "title": "Many"}}
-    file.write_text(json.dumps({**named, "episode": {"number": 1, "title": "1"}, "contestants": acts}))
+    episode = {"number": 1, "title": "Many Voices: Round 1"}
+    named = {"season": {"id": "s", "title": "S"}, "show": {"id": "big", "title": "Many"}, "episode": episode}
+    file.write_text(json.dumps({**named, "contestants": acts}))
     return file
 
 
@@ -425,10 +433,20 @@ async def test_more_than_two_hundred_acts_to_the_result(
         await expect(page.get_by_test_id("state")).to_have_text("Counting", timeout=15_000)
         await expect(page.locator("#closing-mine")).to_contain_text("Act Number 150 (1)")
         assert await findings(page) == []
-        await watcher.close()
+        late = await page_of(browser)
+        await picture_behind(late, server, 3)
+        await late.goto(f"{server.url}/phone?hls=/live.m3u8")
+        await expect(late.get_by_test_id("state")).to_have_text("Counting")
+        await late.evaluate("""() => new MutationObserver(() => {
+            if (document.body.dataset.view === "result") window.shownAt ??= Date.now();
+        }).observe(document.body, { attributes: true, attributeFilter: ["data-view"] })""")
         server.cue_at_once("RESULTS_RELEASE")
         await expect(page.get_by_test_id("winner")).to_have_text("Act Number 137, Act Number 150 and Act Number 229")
         await expect(page.locator(".place")).to_have_count(200)
+        released = parse_iso((await watcher.expect("RESULTS_READY"))["timestamp"])
+        await watcher.close()
+        await expect(late.get_by_test_id("winner")).to_be_visible(timeout=15_000)
+        assert await late.evaluate("window.shownAt") >= released + 2_800  # not before the picture has it
         assert await findings(page) == []
         await expect(page.locator("#mine")).to_have_text(re.compile(r"Act Number 137 \(1\), Act Number 150 \(1\)"))
         assert page.faults == []  # type: ignore[attr-defined]

@@ -91,4 +91,5 @@ test("a master playlist leads to its first variant; what cannot be read leaves t
   });
   assert.equal(await measured("https://cdn.test/live.m3u8"), 20_000);
   assert.equal(await measured("https://cdn.test/none.m3u8"), null);
+  assert.equal(await measured("http://"), null);
 });

@@ -69,7 +69,7 @@ test("a monogram is the first letter that can be seen, with its signs", () => {
 });
 
 /** A show that answers when the test says so, and a phone's storage. */
-function setting(kept = {}) {
+function setting(kept = {}, { joined = () => true, join = async () => {} } = {}) {
   const answers = [];
   const told = [];
   const store = { get: (key) => kept[key] ?? null, set: (key, value) => (kept[key] = value) };
@@ -78,7 +78,7 @@ function setting(kept = {}) {
     vote: (actId, ballot) => new Promise((resolve, reject) => answers.push({ actId, ...ballot, resolve, reject })),
     resumeVotes: () => kept.waiting ?? [],
   };
-  const mine = new MyVotes({ show, store, join: async () => {}, changed: () => {}, answered: (...what) => told.push(what) });
+  const mine = new MyVotes({ show, store, joined, join, changed: () => {}, answered: (...what) => told.push(what) });
   return { mine, show, answers, told, kept };
 }
 
@@ -183,4 +183,30 @@ test("a vote that nobody knew of is asked about by its id once the window is ove
   assert.equal(again.mine.phaseOf("b"), "refused");
   again.mine.enter("w2", "demo");
   assert.deepEqual(again.mine.unsure, []);
+});
+
+test("a vote that waits for a token is kept over a reload, and sent once with its id", async () => {
+  const first = setting({}, { joined: () => false, join: () => new Promise(() => {}) });
+  first.mine.enter("w1", "demo");
+  void first.mine.cast("a", "free");
+  await settled();
+  assert.equal(first.answers.length, 0);
+  let join;
+  const again = setting(first.kept, { joined: () => false, join: () => new Promise((done) => (join = done)) });
+  again.mine.enter("w1", "demo");
+  again.mine.sendUnsent();
+  again.mine.sendUnsent();
+  assert.equal(again.mine.phaseOf("a"), "sending");
+  join();
+  await settled();
+  assert.equal(again.answers.length, 1);
+  again.answers[0].resolve({ voteCount: 1 });
+  await settled();
+  clearTimeout(again.mine.of("a").timer);
+  assert.deepEqual(JSON.parse(again.kept["broadcast-sync.mine"]).unsent, []);
+  const refused = setting({}, { joined: () => false, join: () => Promise.reject({ code: "UNAUTHENTICATED" }) });
+  void refused.mine.cast("a", "free");
+  await settled();
+  assert.equal(refused.mine.phaseOf("a"), "refused");
+  assert.deepEqual(JSON.parse(refused.kept["broadcast-sync.mine"]).unsent, []);
 });

@@ -57,7 +57,9 @@ const pass = new Pass({
   changed: (token) => (show.connection === "closed" ? connect() : show.setToken(token)),
   worth: () => timer.leftMs !== 0,
 });
-const mine = new MyVotes({ show, store: stored, join: () => pass.join(), changed: () => render(), answered });
+const mine = new MyVotes({
+  show, store: stored, joined: () => Boolean(pass.token), join: () => pass.join(), changed: () => render(), answered,
+});
 const acts = new Acts({
   list: byId("acts"), stage: byId("on-stage-act"), finder: byId("finder"), field: byId("find"), chips: byId("kinds"), found: byId("found"),
 }, { press, more: ask }, async (query) => (await show.contestants({ ...query, limit: 100 })).contestants);
@@ -230,6 +232,7 @@ function render() {
   byId("history").hidden = preview || !pass.token;
   if (now === "open") {
     announceView(now, () => words.opened);
+    if (!preview) mine.sendUnsent();
     drawAllowance(rules(), show.state.remaining, mine.underWay, words);
   } else if (now === "closing") {
     announceView(now, () => words.closedSaid);
@@ -300,4 +303,4 @@ if (!preview && navigator.serviceWorker) {
     navigator.serviceWorker.register("/web/phone/worker.js", { scope: "/phone" }).catch(() => {}); // the page does without
   }, WORKER_AFTER_MS));
 }
-if (query.has("hls")) delay.watchPlaylist(new URL(query.get("hls"), location.href).href);
+if (query.has("hls")) delay.watchPlaylist(query.get("hls"));

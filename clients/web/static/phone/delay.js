@@ -156,17 +156,18 @@ export class StreamDelay {
     void measure();
   }
 
-  async _measure(url, depth) {
-    let text;
+  async _measure(named, depth, base = globalThis.location?.href) {
+    let url, text;
     try {
+      url = new URL(named, base).href;
       const answer = await this._fetch(url, { credentials: "omit", cache: "no-store" });
       if (!answer.ok) return null;
       text = (await answer.text()).slice(0, PLAYLIST_BYTES);
     } catch {
-      return null; // away, or not allowed: what was known stays
+      return null; // no address, away, or not allowed: what was known stays
     }
     const playlist = parsePlaylist(text);
-    if (playlist?.variants.length && depth > 0) return this._measure(new URL(playlist.variants[0], url).href, depth - 1);
+    if (playlist?.variants.length && depth > 0) return this._measure(playlist.variants[0], depth - 1, url);
     return delayOfPlaylist(playlist, this._now());
   }
 }

@@ -22,17 +22,20 @@ export class MyVotes {
    * @param {object} given
    * @param {import("../sdk/index.js").BroadcastSync} given.show
    * @param {{get: (key: string) => string | null, set: (key: string, value: string | null) => void}} given.store
+   * @param {() => boolean} given.joined whether there is a token
    * @param {() => Promise<void>} given.join resolves once there is a token; rejects with a Refusal
    * @param {() => void} given.changed what is shown is old
    * @param {(actId: string, ack: object | null, refusal: object | null) => void} given.answered for each vote, once
    */
-  constructor({ show, store, join, changed, answered }) {
-    Object.assign(this, { _show: show, _store: store, _join: join, _changed: changed, _answered: answered });
+  constructor({ show, store, joined, join, changed, answered }) {
+    Object.assign(this, { _show: show, _store: store, _joined: joined, _join: join, _changed: changed, _answered: answered });
     /** @type {Map<string, Standing>} */
     this._acts = new Map();
+    /** ids that this page has taken up */
+    this._sending = new Set();
     /** votes under way by type */
     this.underWay = {};
-    this._mine = { windowId: "", counted: {}, done: {}, unsure: [], ...parsed(store.get(KEY)) };
+    this._mine = { windowId: "", counted: {}, done: {}, unsure: [], unsent: [], ...parsed(store.get(KEY)) };
     for (const { actId } of this._mine.unsure) this._settle(this._standing(actId), "unknown", UNCONFIRMED);
   }
 
@@ -79,7 +82,7 @@ export class MyVotes {
   enter(windowId, showId) {
     if (this._mine.windowId === windowId) return;
     const done = this._mine.showId === showId ? this._mine.done : {};
-    this._mine = { windowId, showId, counted: {}, done, unsure: [] };
+    this._mine = { windowId, showId, counted: {}, done, unsure: [], unsent: [] };
     for (const standing of this._acts.values()) this._settle(standing, "");
     this._keep();
   }
@@ -87,13 +90,33 @@ export class MyVotes {
   /** Casts votes, after joining if need be. Never rejects: what came of it is shown. */
   async cast(actId, voteType, voteCount = 1) {
     const ballot = { id: newId(), voteType, voteCount };
+    if (!this._joined()) {
+      this._mine.unsent.push({ actId, ...ballot }); // the SDK keeps it from the moment that it has a token
+      this._keep();
+    }
+    return this._send(actId, ballot);
+  }
+
+  /** What waited for a token when the page was reloaded, while its window is open. */
+  sendUnsent() {
+    for (const { actId, ...ballot } of this._mine.unsent) if (!this._sending.has(ballot.id)) void this._send(actId, ballot);
+  }
+
+  async _send(actId, ballot) {
+    this._sending.add(ballot.id);
     this._begin(actId, ballot);
+    let answer = null;
+    let refusal = null;
     try {
       await this._join();
-    } catch (refusal) {
-      return this._end(actId, ballot, null, refusal);
+      answer = this._show.vote(actId, ballot);
+    } catch (error) {
+      refusal = error;
     }
-    return this._follow(actId, ballot, this._show.vote(actId, ballot));
+    this._mine.unsent = this._mine.unsent.filter(({ id }) => id !== ballot.id);
+    if (refusal) return this._end(actId, ballot, null, refusal);
+    this._keep();
+    return this._follow(actId, ballot, answer);
   }
 
   /**
@@ -192,11 +215,14 @@ export class MyVotes {
 /** A ballot's id: 32 hexadecimal characters; needs no secure context, as randomUUID would. */
 const newId = () => Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
 
+const listed = (value) => (Array.isArray(value) ? value : []);
+
 /** What another version or a broken storage left is no reason to fail. */
 function parsed(text) {
   try {
     const kept = JSON.parse(text ?? "{}");
-    return kept && typeof kept.counted === "object" ? { ...kept, unsure: Array.isArray(kept.unsure) ? kept.unsure : [] } : {};
+    if (!kept || typeof kept.counted !== "object") return {};
+    return { ...kept, unsure: listed(kept.unsure), unsent: listed(kept.unsent) };
   } catch {
     return {};
   }
