@@ -213,7 +213,7 @@ async def test_spx_plays_updates_continues_and_stops(page: Page, show: Show, sit
 async def test_a_template_outlives_its_server(page: Page, show: Show, site: str) -> None:
     """Played while the server is away it comes on when that is back; cut off, it shows the last board and no word."""
     away = [True]
-    await page.route("**/graphic.js", lambda route: route.abort() if away[0] else route.continue_())
+    await page.route("**/graphic.js*", lambda route: route.abort() if away[0] else route.continue_())
     await page.goto(f"{site}/spx.html")
     layer = page.frame_locator("#layer3")
     async with page.expect_event("requestfailed"):
@@ -323,6 +323,8 @@ async def test_ograf_packed_into_the_renderers_folder(page: Page, show: Show, si
         assert await ograf(page, "load", data=data) == (code, None)
     assert await ograf(page, "playAction") == (409, None)
     here = {"server": show.url, "view": "title", "title": "Packed"}
+    await page.route("**/graphic.js*", lambda route: route.abort(), times=1)
+    assert await ograf(page, "load", data=here) == (503, None)  # and then it is there
     assert await page.evaluate("(data) => check(data)", here) == [200] * 5
     assert await ograf(page, "load", data=here) == (200, None)
     assert await ograf(page, "playAction", data=here) == (200, 0)  # SPX gives the data again

@@ -10,10 +10,19 @@ const LOAD_MS = 2500;
 
 const answer = (statusCode, statusMessage = "OK", more = {}) => ({ statusCode, statusMessage, ...more });
 
+/** Chromium up to 117 at least remembers that an address failed, and never asks it again. */
+let failed = 0;
+
 /** @returns {Promise<typeof import("./graphic.js")>} rejects when the server cannot be had in time */
-function loadFrom(server) {
+async function loadFrom(server) {
+  const address = new URL(`/web/graphics/graphic.js${failed ? `?${failed}` : ""}`, server).href;
   const late = new Promise((_, reject) => setTimeout(() => reject(new Error(`${server} does not answer`)), LOAD_MS));
-  return Promise.race([import(new URL("/web/graphics/graphic.js", server).href), late]);
+  try {
+    return await Promise.race([import(address), late]);
+  } catch (error) {
+    failed += 1;
+    throw error;
+  }
 }
 
 /** Motion is brought to its end before it is painted; what goes on for ever goes on. A page that is not drawn has none. */

@@ -72,7 +72,8 @@
     let module = null;
     for (let attempt = 0; server === origin && !module; attempt += 1) {
       try {
-        module = await import(`${origin}/web/graphics/graphic.js`);
+        // Chromium up to 117 at least remembers that an address failed, and never asks it again
+        module = await import(`${origin}/web/graphics/graphic.js${attempt ? `?${attempt}` : ""}`);
       } catch (error) {
         say(`${origin} does not answer`, error);
         await new Promise((resolve) => setTimeout(resolve, RETRY_MS[Math.min(attempt, RETRY_MS.length - 1)]));
