@@ -138,7 +138,7 @@ export class Programme {
   snapshot(state, data, { seconds, share, remainingMs }, { still, turn }) {
     const act = actOf(state);
     // before the first vote nobody is ahead: the line-up is shown, not twelve who are all first
-    const counted = this.#figures.known && mayShowCounts(state) && Number(this.#figures.total) > 0;
+    const counted = this.#figures.known && Number(this.#figures.total) > 0;
     const view = viewOf({
       state, remainingMs, act: act !== null, releasedMs: this.#releasedMs, told: this.#reveal?.done ?? false, wanted: data.view,
     });

@@ -16,7 +16,7 @@ import { Scene } from "./scene.js";
 const TURN_MS = 8000;
 const FADE_MS = 450;
 
-const STYLES = ["stage", "board", "cards"].map((name) => new URL(`./${name}.css`, import.meta.url).href);
+const STYLES = ["stage", "board", "kinds", "column", "cards", "layouts"].map((name) => new URL(`./${name}.css`, import.meta.url).href);
 
 /**
  * What `update` knows. Hosts send strings, so numbers may be strings; other keys are ignored.
