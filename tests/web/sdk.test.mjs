@@ -382,6 +382,11 @@ test("a listener that throws stops nobody else", async (t) => {
   assert.throws(thrown[0], /of the page/);
 });
 
+test("without a WebSocket class it says what to give", () => {
+  const { show } = client({ WebSocket: null });
+  assert.throws(() => show.connect("ws://test/"), /give a class as the option WebSocket/);
+});
+
 test("the same id is the same vote", async () => {
   const { show, network } = await open();
   const votes = [show.vote("c01", { id: "x" }), show.vote("c01", { id: "x" })];

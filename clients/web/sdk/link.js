@@ -40,7 +40,9 @@ export class Link {
     this.heard = 0;
   }
 
+  /** Throws where there is no WebSocket class, and for an URL that is none. */
   connect(url) {
+    if (!this._options.WebSocket) throw new TypeError("No WebSocket here: give a class as the option WebSocket, that of `ws` in Node 20.");
     this._drop();
     this._url = url;
     this._attempt = 0;
