@@ -33,7 +33,8 @@ BUDGET = 60 * 1024
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
     """One show with one window, open for as long as these tests take; every test brings voters of its own."""
-    running = ServerProcess(tmp_path_factory.mktemp("phone") / "data", {"show.grace_s": 4}, "--guests", "all")
+    settings: dict[str, object] = {"show.grace_s": 4, "web.stream_delay_ios_ms": 2_200}
+    running = ServerProcess(tmp_path_factory.mktemp("phone") / "data", settings, "--guests", "all")
     running.start()
     running.cue_at_once("SHOW_START", {"showId": "demo", "episode": 1})
     running.cue_at_once("VOTING_OPEN", {"duration": 1800})
@@ -320,6 +321,12 @@ async def test_the_clock_is_that_of_the_picture_as_far_as_votes_count(browser: B
     for page in (plain, behind):
         assert page.faults == []  # type: ignore[attr-defined]
         await page.context.close()
+    phone = await browser.new_page(user_agent="Mozilla/5.0 (iPhone; CPU iPhone OS 17_0 like Mac OS X)", locale="en")
+    await phone.goto(f"{server.url}/phone")  # what is configured for its kind, and the grace covers it
+    await expect(phone.get_by_test_id("behind")).to_have_text(
+        "Timed to your picture, which is 2 seconds behind the studio."
+    )
+    await phone.close()
 
 
 async def test_live_regions_do_not_chatter(browser: Browser, server: ServerProcess) -> None:

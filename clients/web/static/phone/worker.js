@@ -3,7 +3,7 @@
  * network everything comes from it, as if this were not here. KEPT is written by the server, a hash of the files.
  */
 const KEPT = "phone-version";
-const FILES = ["/phone", "/web/theme.css", "/web/phone.css", "/web/phone.js", "/web/fonts/archivo-phone.woff2"];
+const FILES = ["/phone", "/web/phone.css", "/web/phone.js", "/web/fonts/archivo-phone.woff2"];
 
 addEventListener("install", (event) => {
   event.waitUntil(caches.open(KEPT).then((cache) => cache.addAll(FILES)).then(() => skipWaiting()));

@@ -10,7 +10,7 @@ import zlib
 import pytest
 
 from clients.web.icons import FOLDER, SIZES, rows
-from clients.web.routes import STATIC, TYPES, made, phone, read, worker
+from clients.web.routes import STATIC, TYPES, made, phone, read, styles, worker
 
 
 def chunks(png: bytes) -> dict[bytes, bytes]:
@@ -52,7 +52,7 @@ def test_the_page_is_told_delays_and_the_hosts_of_playlists() -> None:
 
 def test_the_worker_is_another_one_when_a_file_that_it_keeps_is() -> None:
     plain = {name: read(STATIC / name) for name in
-             ("phone.html", "theme.css", "phone.css", "phone.js", "fonts/archivo-phone.woff2", "phone/worker.js")}
+             ("phone.html", "phone.css", "phone.js", "fonts/archivo-phone.woff2", "phone/worker.js")}
     first = worker(plain["phone/worker.js"], plain)
     assert b'"phone-version"' not in first.body
     assert first.headers["service-worker-allowed"] == "/phone"
@@ -62,5 +62,12 @@ def test_the_worker_is_another_one_when_a_file_that_it_keeps_is() -> None:
     listed = re.search(rb"FILES = (\[[^]]*\])", first.body)
     assert listed is not None
     assert json.loads(listed[1]) == [
-        "/phone", "/web/theme.css", "/web/phone.css", "/web/phone.js", "/web/fonts/archivo-phone.woff2",
+        "/phone", "/web/phone.css", "/web/phone.js", "/web/fonts/archivo-phone.woff2",
     ]  # fmt: skip
+
+
+def test_the_phones_styles_are_the_houses_without_its_fonts() -> None:
+    sheet = styles(read(STATIC / "theme.css"), read(STATIC / "phone.css")).body.decode()
+    assert re.findall(r'url\("([^"]+)"\)', sheet) == ["/web/fonts/archivo-phone.woff2"]
+    assert sheet.index("--key: ") < sheet.index(".timer {")
+    assert sheet.count("{") == sheet.count("}")
