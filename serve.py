@@ -304,7 +304,9 @@ class Node:
         assets: list[BaseRoute] = [
             route for route in pages_of(self.settings) if route.path not in pages.PAGES
         ]
-        return application(self._table, [*assets, Mount("/photos/demo", photos)])
+        return application(
+            self._table, [*assets, Mount("/photos/demo", photos)], origins=self.settings.hub.allowed_origins
+        )
 
     # --- life -------------------------------------------------------------------------------------------------
 

@@ -27,6 +27,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
+from broadcast_sync.cors import cors
 from broadcast_sync.errors import CODES, Refusal
 from broadcast_sync.http import JSON, json_response, read_json, read_query, refusal_response
 from broadcast_sync.tokens import Identity
@@ -177,10 +178,13 @@ def routes(table: Sequence[Endpoint]) -> list[Route]:
     return [Route(path, _by_method(methods), methods=list(methods)) for path, methods in paths.items()]
 
 
-def application(table: Sequence[Endpoint], others: Sequence[BaseRoute] = ()) -> Starlette:
-    """The table and `others` as an application in which no error is untyped."""
+def application(
+    table: Sequence[Endpoint], others: Sequence[BaseRoute] = (), *, origins: Sequence[str] = ()
+) -> Starlette:
+    """The table and `others` as an application in which no error is untyped. Pages of `origins` may use it."""
     return Starlette(
         routes=[*routes(table), *others],
+        middleware=cors(origins),
         exception_handlers={HTTPException: _http_error, Exception: _fault},
     )
 

@@ -62,8 +62,8 @@ AUTH = {"Authorization": "yes"}
 
 
 @asynccontextmanager
-async def serving(table: list[Endpoint]) -> AsyncIterator[httpx.AsyncClient]:
-    transport = httpx.ASGITransport(application(table), raise_app_exceptions=False)
+async def serving(table: list[Endpoint], *origins: str) -> AsyncIterator[httpx.AsyncClient]:
+    transport = httpx.ASGITransport(application(table, origins=origins), raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://test") as http:
         yield http
 
@@ -111,6 +111,35 @@ async def test_every_refusal_is_typed(method: str, path: str, options: dict[str,
 async def test_head_is_get() -> None:
     async with serving(TABLE) as http:
         assert (await http.head("/bells/7")).status_code == 200
+
+
+ASKS = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "authorization,content-type"}
+
+
+async def test_pages_of_origins_that_are_let_in_may_use_it() -> None:
+    async with serving(TABLE, "https://TV.example/", "file://") as http:
+        for origin in ("https://tv.example", "file://"):
+            asked = await http.options("/bells/7", headers={"Origin": origin} | ASKS)
+            assert (asked.status_code, asked.headers["Access-Control-Allow-Origin"]) == (200, origin)
+            read = await http.get("/bells/7", headers={"Origin": origin})
+            assert read.headers["Access-Control-Allow-Origin"] == origin
+            assert "Access-Control-Allow-Credentials" not in read.headers  # nobody is known by a cookie
+            refused = await http.get("/none", headers={"Origin": origin})
+            assert (refused.status_code, refused.headers["Access-Control-Allow-Origin"]) == (404, origin)
+        alone = await http.get("/bells/7")
+        assert "Origin" in alone.headers["Vary"]  # or a cache would give it to a page that needs the header
+
+
+@pytest.mark.parametrize("origins", [(), ("https://tv.example",)])
+async def test_pages_of_other_origins_are_told_nothing(origins: tuple[str, ...]) -> None:
+    async with serving(TABLE, *origins) as http:
+        for origin in ("https://tv.example.evil", "http://tv.example", "null", "https://evil"):
+            asked = await http.options("/bells/7", headers={"Origin": origin} | ASKS)
+            assert (asked.status_code, asked.json()["code"]) == (
+                (403, "FORBIDDEN") if origins else (405, "METHOD_NOT_ALLOWED")
+            )
+            read = await http.get("/bells/7", headers={"Origin": origin})
+            assert "access-control-allow-origin" not in [*asked.headers, *read.headers]
 
 
 def test_two_entries_of_one_name_are_refused() -> None:
