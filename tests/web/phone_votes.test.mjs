@@ -115,6 +115,19 @@ test("without a connection it is being retried; unanswered at the end, nobody kn
   answers[1].reject({ code: "NO_FREE_VOTES" });
   await settled();
   assert.deepEqual([mine.phaseOf("a"), mine.of("a").refusal.code, mine.countedFor("a")], ["refused", "NO_FREE_VOTES", 0]);
+  clearTimeout(mine.of("a").timer);
+});
+
+test("a refused vote's button is a button again after a while; why it was refused stays", async (context) => {
+  context.mock.timers.enable({ apis: ["setTimeout"] });
+  const { mine, answers } = setting();
+  void mine.cast("a", "free");
+  await Promise.resolve();
+  answers[0].reject({ code: "RATE_LIMIT" });
+  for (let turn = 0; turn < 10; turn += 1) await Promise.resolve();
+  assert.equal(mine.phaseOf("a"), "refused");
+  context.mock.timers.tick(6_000);
+  assert.deepEqual([mine.phaseOf("a"), mine.of("a").refusal.code], ["", "RATE_LIMIT"]);
 });
 
 test("one vote an act: done once counted, done once the server says so, and for the whole show", async () => {
@@ -132,6 +145,7 @@ test("one vote an act: done once counted, done once the server says so, and for 
   assert.ok(!mine.isDone("a", { votesPerContestant: 1 }) && mine.isDone("b", {}));
   mine.enter("w3", "another");
   assert.ok(!mine.isDone("b", {}));
+  for (const id of ["a", "b"]) clearTimeout(mine.of(id).timer);
 });
 
 test("what was counted and what a reload interrupted is taken up again; a broken storage is an empty one", async () => {

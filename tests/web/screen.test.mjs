@@ -205,6 +205,17 @@ test("of a result nothing is in the picture that has not been told", () => {
   assert.deepEqual(snapshot().final.winners.map((row) => row.name), ["Name 1"]);
 });
 
+test("no more places are told one by one than the layout has room for", () => {
+  const steps = (data) => programmeOf({ director: "1", ...data },
+    ["STATE_UPDATE", { ...opened(people(12)), voting: "CLOSED" }],
+    ["RESULTS_READY", resultOf(ranked(...Array.from({ length: 12 }, (_, place) => place + 1)))]).programme.stepsLeft;
+  assert.equal(steps({}), 12);
+  assert.equal(steps({ layout: "lower" }), 7); // those behind the best six at once
+  assert.equal(steps({ layout: "lower", places: "3" }), 4);
+  assert.equal(steps({ layout: "lower", places: "9" }), 7);
+  assert.equal(steps({ layout: "side" }), 12);
+});
+
 test("who comes late sees the outcome at once", () => {
   const late = programmeOf({}, ["STATE_UPDATE", { ...opened(people(2)), voting: "CLOSED", resultsReleased: true }],
     ["RESULTS_READY", resultOf(ranked(1, 2))]);

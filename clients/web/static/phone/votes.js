@@ -5,6 +5,8 @@
  */
 
 const COUNTED_MS = 1_600;
+/** So long the button says that a vote was refused; why stands beside it until the next one. */
+const REFUSED_MS = 6_000;
 /** Without an answer for so long a vote is shown as being retried: it was not lost, but nobody knows yet. */
 const SLOW_MS = 3_000;
 const KEY = "broadcast-sync.mine";
@@ -194,14 +196,16 @@ export class MyVotes {
     } else {
       if (refusal.code === "ALREADY_VOTED") this._mine.done[actId] = 1;
       if (refusal.code === "UNCONFIRMED") this._doubt(actId, ballot);
-      this._settle(standing, refusal.code === "UNCONFIRMED" ? "unknown" : "refused", refusal);
+      const refused = refusal.code !== "UNCONFIRMED";
+      this._settle(standing, refused ? "refused" : "unknown", refusal);
+      if (refused) standing.timer = setTimeout(() => (this._settle(standing, "", refusal), this._changed()), REFUSED_MS);
     }
     this._keep();
     this._answered(actId, ack, refusal);
     this._changed();
   }
 
-  /** A refusal stays until the next vote for the act: it is read by whoever comes back to it. */
+  /** The reason of a refusal stays until the next vote for the act: it is read by whoever comes back to it. */
   _settle(standing, phase, refusal = null) {
     clearTimeout(standing.timer);
     Object.assign(standing, { phase, refusal });

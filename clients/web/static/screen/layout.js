@@ -17,6 +17,9 @@ const AREAS = {
 };
 export const LAYOUTS = Object.keys(AREAS);
 
+/** How many rows each layout has room for at once, at the most. */
+export const ROOM = { full: 48, side: 12, lower: 6 };
+
 /** More rows than this are not drawn: at eight seconds a page nobody would wait for them. */
 export const MOST = 200;
 

@@ -3,7 +3,7 @@
  * say: the figures of earlier boards, and how far a result has been told. No element is touched here.
  */
 import { titles } from "../page.js";
-import { LAYOUTS, MOST } from "./layout.js";
+import { LAYOUTS, MOST, ROOM } from "./layout.js";
 import { HOLD_MS, PACE_MS, PLACES, Reveal, plan } from "./reveal.js";
 import { Figures, mayShowCounts, rowOf, standing } from "./standing.js";
 import { viewOf } from "./view.js";
@@ -20,19 +20,24 @@ export const yes = (value) => value === true || value === "1" || value === "true
 const number = (value, otherwise) =>
   value !== "" && value !== null && Number.isFinite(Number(value)) ? Number(value) : otherwise;
 
+const layoutOf = ({ layout }) => (LAYOUTS.includes(layout) ? layout : "full");
+
+/** How many of the best are told one by one: never more than are seen at once. */
+const placesOf = (data) => Math.min(Math.max(1, number(data.places, PLACES)), ROOM[layoutOf(data)]);
+
 /** The line-up: that of the window, else the show's. */
 const lineUpOf = ({ window, contestants }) => (window?.contestants?.length ? window.contestants : contestants);
 
 const visibilityOf = ({ window }) => window?.visibility ?? "public";
 
-function lookOf(state, { title, subtitle, layout, lang, safe }) {
+function lookOf(state, data) {
   const known = titles(state.show);
   return {
-    title: title || known.show,
-    subtitle: subtitle || known.episode,
-    layout: LAYOUTS.includes(layout) ? layout : "full",
-    lang: lang || "en",
-    safe: yes(safe),
+    title: data.title || known.show,
+    subtitle: data.subtitle || known.episode,
+    layout: layoutOf(data),
+    lang: data.lang || "en",
+    safe: yes(data.safe),
   };
 }
 
@@ -102,7 +107,7 @@ export class Programme {
     if (window && !result && !resultsReleased) this.#witnessed = window.windowId;
     if (result === this.#result) return;
     const again = Boolean(result) && this.#result?.windowId === result.windowId;
-    const steps = result ? plan(result.results, Math.max(1, number(data.places, PLACES))) : [];
+    const steps = result ? plan(result.results, placesOf(data)) : [];
     this.#result = result;
     // certified by now, or sent again: what is told stays told
     if (again && JSON.stringify(steps) === JSON.stringify(this.#reveal.steps)) return;
