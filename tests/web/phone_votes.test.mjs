@@ -223,4 +223,5 @@ test("a vote that waits for a token is kept over a reload, and sent once with it
   await settled();
   assert.equal(refused.mine.phaseOf("a"), "refused");
   assert.deepEqual(JSON.parse(refused.kept["broadcast-sync.mine"]).unsent, []);
+  clearTimeout(refused.mine.of("a").timer);
 });
