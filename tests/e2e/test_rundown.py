@@ -98,8 +98,11 @@ async def test_a_rundown_is_played_through_the_death_of_its_director(start_serve
     await asyncio.to_thread(first.start)
     assert first.get("/api/v1/results")["results"] == []
     watcher = await Viewer.open(first.url)
-    while states(first) != {"next": "armed"}:
-        await watcher.expect("STATE_UPDATE", after=len(watcher.seen("STATE_UPDATE")) - 1)
+    while True:
+        known = len(watcher.seen("STATE_UPDATE"))
+        if states(first) == {"next": "armed"}:
+            break
+        await watcher.expect("STATE_UPDATE", after=known)
     assert json.loads(rundown(first, "show").stdout)["due"] == []
     await watcher.close()
 

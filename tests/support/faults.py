@@ -91,10 +91,13 @@ class FaultProxy:
             yield self
         finally:
             server.close()
+            for _ in range(3):
+                await asyncio.sleep(0)  # whoever has just been accepted gets as far as `_accept`
             self.cut_all()
             for task in self._tasks:
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
+            await asyncio.sleep(0)  # transports close in the turn after
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.opened += 1
@@ -104,14 +107,12 @@ class FaultProxy:
         task.add_done_callback(self._tasks.discard)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(OSError, asyncio.IncompleteReadError):  # either side may go at any time
+        # either side may go at any time
+        with contextlib.suppress(OSError, asyncio.IncompleteReadError), contextlib.closing(writer):
             if self.shut:
-                try:
-                    if self.shut != HANG_UP:
-                        await reader.readuntil(END)
-                        writer.write(self.shut)
-                finally:
-                    writer.close()
+                if self.shut != HANG_UP:
+                    await reader.readuntil(END)
+                    writer.write(self.shut)
                 return
             connection = _Connection(self, reader, writer, *await asyncio.open_connection("127.0.0.1", self._port))
             self._connections.add(connection)
