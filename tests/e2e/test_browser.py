@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import random
-from pathlib import Path
 
 import pytest
 from playwright.async_api import Browser, Page, expect
 
 from tests.e2e.conftest import Starter
-from tests.support.process import ROOT
+from tests.support.browser import SHOTS, shot
 from tests.support.viewer import Viewer
 
-SHOTS = Path(os.environ.get("SCREENSHOTS", ROOT / ".test-output"))
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(150)]
 
 
@@ -26,11 +23,6 @@ async def page_of(browser: Browser, url: str, width: int, height: int, scale: fl
     page.faults = faults  # type: ignore[attr-defined]  # read by the test at its end
     await page.goto(url)
     return page
-
-
-async def shot(page: Page, name: str) -> None:
-    await page.wait_for_timeout(700)  # let the motion come to rest for the picture
-    await page.screenshot(path=SHOTS / f"{name}.jpg", type="jpeg", quality=82)
 
 
 async def press(page: Page, event: str, *, guarded: bool = False) -> None:
@@ -75,9 +67,9 @@ async def test_a_whole_show_on_all_three_pages(browser: Browser, start_server: S
 
     await press(console, "SHOW_START")
     await expect(console.get_by_test_id("cue-VOTING_OPEN")).to_be_enabled()
-    await shot(phone, "phone-waiting")
-    await console.get_by_test_id("duration").fill("45")
-    await shot(screen, "screen-idle")
+    await shot(phone, "phone-waiting", 700)
+    await console.get_by_test_id("duration").fill("45" if SHOTS else "30")
+    await shot(screen, "screen-idle", 700)
     await press(console, "VOTING_OPEN")
 
     await expect(phone.get_by_test_id("vote-c01")).to_be_enabled()
@@ -92,15 +84,15 @@ async def test_a_whole_show_on_all_three_pages(browser: Browser, start_server: S
     await expect(screen.get_by_test_id("total")).to_contain_text("241")
     await expect(screen.get_by_test_id("row-c07")).to_be_visible()
     for page, name in ((home, "home"), (phone, "phone-open"), (screen, "screen-open")):
-        await shot(page, name)
+        await shot(page, name, 700)
 
     for _ in range(4):
         await phone.get_by_test_id("vote-c03").click()
         await phone.wait_for_timeout(250)
     await expect(phone.get_by_test_id("remaining")).to_contain_text("0")
     await expect(phone.get_by_test_id("countdown")).to_have_text("0:09", timeout=60_000)
-    await shot(screen, "screen-countdown")
-    await shot(phone, "phone-countdown")
+    await shot(screen, "screen-countdown", 700)
+    await shot(phone, "phone-countdown", 700)
 
     await expect(phone.get_by_test_id("winner")).to_be_visible(timeout=30_000)
     await expect(screen.get_by_test_id("winner")).to_be_visible(timeout=10_000)
@@ -109,9 +101,8 @@ async def test_a_whole_show_on_all_three_pages(browser: Browser, start_server: S
     assert (results["data"]["certified"], results["data"]["totalVotes"]) == (True, 245)
     winner = results["data"]["results"][0]["contestantName"]
     await expect(phone.get_by_test_id("winner")).to_contain_text(winner)
-    await phone.wait_for_timeout(2500)  # the reveal takes its time
     for page, name in ((phone, "phone-result"), (screen, "screen-result")):
-        await shot(page, name)
+        await shot(page, name, 2500)  # the reveal takes its time
 
     await press(console, "SHOW_END", guarded=True)
     await expect(console.get_by_test_id("cue-SHOW_START")).to_be_enabled()

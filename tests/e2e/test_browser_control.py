@@ -18,11 +18,11 @@ from playwright.async_api import Browser, Locator, Page, WebSocketRoute, expect
 from broadcast_sync.wire.times import iso, parse_iso
 from tests.e2e.conftest import Starter
 from tests.support.axe import findings
-from tests.support.process import ROOT, ServerProcess
+from tests.support.browser import SHOTS, shot
+from tests.support.process import ServerProcess
 from tests.support.viewer import Viewer
 
-SHOTS = Path(os.environ.get("SCREENSHOTS", ROOT / ".test-output"))
-VOTING_S = 45.0 if "SCREENSHOTS" in os.environ else 1.5
+VOTING_S = 45.0 if SHOTS else 1.5
 """For so long votes come in: in a picture their line should be seen."""
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
 
@@ -73,10 +73,6 @@ async def console_of(
     await page.goto(f"{server.url}/control#token={token}")
     await expect(page.get_by_test_id("link")).to_have_text("Live")
     return page
-
-
-async def shot(page: Page, name: str) -> None:
-    await page.screenshot(path=SHOTS / f"{name}.jpg", type="jpeg", quality=82)
 
 
 async def keys(page: Page, *each: str) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import re
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
@@ -18,11 +17,10 @@ from playwright.async_api import Browser, Locator, Page, Request, Route, WebSock
 
 from broadcast_sync.wire.times import parse_iso
 from tests.support.axe import findings
-from tests.support.browser import chromium
-from tests.support.process import ROOT, ServerProcess
+from tests.support.browser import chromium, shot
+from tests.support.process import ServerProcess
 from tests.support.viewer import Viewer
 
-SHOTS = Path(os.environ.get("SCREENSHOTS", ROOT / ".test-output"))
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(90), pytest.mark.asyncio(loop_scope="module")]
 
 PHONE, SMALL, SIDEWAYS, TABLET, DESK = (390, 844), (360, 740), (740, 360), (820, 1180), (1280, 800)
@@ -92,10 +90,6 @@ async def page_of(
     if tunnel is not None:
         await tunnel.lead(page)
     return page
-
-
-async def shot(page: Page, name: str) -> None:
-    await page.screenshot(path=SHOTS / f"{name}.jpg", type="jpeg", quality=82)
 
 
 def act(page: Page, contestant: str) -> Locator:

@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import base64
-import os
 import re
 from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Page, WebSocketRoute, expect
 
+from tests.support import browser as pictures
 from tests.support.axe import findings
 from tests.support.browser import chromium
 from tests.support.process import ServerProcess
 from tests.support.stage_page import StagePage, board, line_up, result, some_counts, stage_page, stage_server, state
 from tests.support.viewer import Viewer
 
-SHOTS = os.environ.get("SCREENSHOTS")
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(60), pytest.mark.asyncio(loop_scope="module")]
 
 TWELVE = line_up(12)
@@ -75,9 +73,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
 
 async def shot(page: Page, name: str) -> None:
     """A picture for docs/img, when they are asked for."""
-    if SHOTS:
+    if pictures.SHOTS:
         await page.evaluate(REST)
-        await page.screenshot(path=Path(SHOTS) / f"{name}.jpg", type="jpeg", quality=82)
+        await pictures.shot(page, name)
 
 
 async def alpha(page: Page, *points: tuple[int, int]) -> list[int]:
