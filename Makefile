@@ -26,7 +26,8 @@ $(STAMP): pyproject.toml requirements.lock
 	@touch $@
 
 test: setup browser clients ## all tests: unit, contract (real engines), end to end (real process, real browser)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile --ignore=tests/e2e
+	$(BIN)/python -m pytest tests/e2e
 	node --test "tests/web/"
 
 unit: setup ## the pure tests only

@@ -205,6 +205,7 @@ def test_text_that_is_not_utf8_closes_1007(bad: bytes) -> None:
         made(8, b"\x03"),
         made(8, b"\x03\xed"),  # 1005 over the wire
     ],
+    ids=range(9),
 )
 def test_violations_close_1002(data: bytes) -> None:
     ours = Ours()
@@ -303,6 +304,7 @@ def test_a_bomb_closes_1009_and_is_not_inflated(size: int, whole: bool) -> None:
         made(CONT, b"", rsv1=True),
         made(TEXT, deflated(b"x"), rsv1=True, rsv2=True),
     ],
+    ids=["no deflate", "on a continuation", "on a ping", "on a stray continuation", "another bit"],
 )
 def test_violations_of_the_extension_close_1002(data: bytes) -> None:
     ours = Ours(ROOMY)

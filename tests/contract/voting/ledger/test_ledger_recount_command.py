@@ -77,7 +77,7 @@ async def test_a_ledger_that_does_not_catch_up_is_pending_and_exit_1(
     assert shown.exit_code == 1 and "PENDING" in shown.output
 
 
-@pytest.mark.parametrize("window_id", ["nonsense", "", str(uuid7())])
+@pytest.mark.parametrize("window_id", ["nonsense", "", str(uuid7())], ids=["nonsense", "empty", "unknown"])
 async def test_a_window_that_is_not_there_is_exit_2(window: str, config: str, window_id: str) -> None:
     shown = await run("recount", "--window", window_id, "--config", config)
     assert isinstance(shown.exception, StartError) and shown.exception.exit_code == 2
