@@ -35,12 +35,15 @@ class Cors(CORSMiddleware):
         return refusal
 
 
+def named_origins(allowed: Sequence[str]) -> list[str]:
+    """The origins of a setting as browsers say them: in lower case, without a slash at the end ("file://" has two)."""
+    return [form for one in map(str.lower, allowed) for form in (one, one.removesuffix("/"))]
+
+
 def cors(origins: Sequence[str]) -> list[Middleware]:
-    """What lets pages of `origins` in, "*" for any; nothing where none is named. Browsers say their origin in lower
-    case and without a slash at its end."""
+    """What lets pages of `origins` in, "*" for any; nothing where none is named."""
     if not origins:
         return []
-    named = [form for one in map(str.lower, origins) for form in (one, one.removesuffix("/"))]
     return [Middleware(
-        Cors, allow_origins=named, allow_methods=METHODS, allow_headers=SENT, expose_headers=SHOWN,
+        Cors, allow_origins=named_origins(origins), allow_methods=METHODS, allow_headers=SENT, expose_headers=SHOWN,
     )]

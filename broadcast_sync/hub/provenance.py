@@ -7,6 +7,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import TypeAlias
 from urllib.parse import urlsplit
 
+from broadcast_sync.cors import named_origins
 from broadcast_sync.errors import StartError
 
 Headers: TypeAlias = "Sequence[tuple[bytes, bytes]]"
@@ -44,7 +45,7 @@ def origin_allowed(headers: Headers, allowed: Sequence[str]) -> bool:
     if len(origins) > 1:
         return False
     origin = origins[0].lower()
-    if any(origin in (one.lower(), one.lower().removesuffix("/")) for one in allowed):
+    if origin in named_origins(allowed):
         return True
     try:
         parts = urlsplit(origin)
